@@ -1,0 +1,1 @@
+"""Serves live and replayed robot data to Foxglove and over HTTP."""

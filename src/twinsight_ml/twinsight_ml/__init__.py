@@ -1,0 +1,1 @@
+"""Aligned Arrow datasets, anomaly windows and fleet reports from stored robot data."""

@@ -1,0 +1,1 @@
+"""Records raw topics and bags into ReductStore, loss-free and without decoding."""

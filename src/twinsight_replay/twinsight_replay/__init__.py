@@ -1,0 +1,1 @@
+"""Republishes stored robot data in time order and exports it as MCAP."""

@@ -1,0 +1,23 @@
+from setuptools import find_packages, setup
+
+package_name = 'twinsight_sim'
+
+setup(
+    name=package_name,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
+        ('share/' + package_name, ['package.xml']),
+    ],
+    zip_safe=True,
+    maintainer='TwinSight developers',
+    maintainer_email='developers@twinsight.example',
+    description='A small simulated warehouse robot with known ground truth, for demos and tests.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'sim_robot = twinsight_sim.sim_robot:main',
+        ],
+    },
+)

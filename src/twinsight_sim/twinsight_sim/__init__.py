@@ -1,0 +1,1 @@
+"""A small simulated warehouse robot with known ground truth, for demos and tests."""

@@ -1,0 +1,1 @@
+"""Layout, writing and querying of robot data in ReductStore, TimescaleDB and Redis."""
