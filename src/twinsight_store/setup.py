@@ -13,7 +13,7 @@ setup(
     zip_safe=True,
     maintainer='TwinSight developers',
     maintainer_email='developers@twinsight.example',
-    description='Layout, writing and querying of robot data in ReductStore, TimescaleDB and Redis.',
+    description='How robot data lies in its stores: layout, writing, querying.',
     license='Apache-2.0',
     entry_points={
         'console_scripts': [],

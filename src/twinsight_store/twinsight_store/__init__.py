@@ -1,1 +1,1 @@
-"""Layout, writing and querying of robot data in ReductStore, TimescaleDB and Redis."""
+"""How robot data lies in its stores: layout, writing, querying."""

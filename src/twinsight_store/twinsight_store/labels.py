@@ -1,0 +1,112 @@
+"""
+Labels of a record: which there are, and how any text fits into one.
+
+ReductStore carries labels in HTTP headers: printable ASCII without double quotes. Other
+characters are percent-encoded on the way in and decoded on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from twinsight_store.errors import ConfigurationError
+
+ROBOT = 'robot_id'
+MISSION = 'mission_id'
+SENSOR = 'sensor_type'
+
+CHANNEL = 'channel'
+RECEIVE_NS = 'receive_ns'
+PUBLISH_NS = 'publish_ns'
+STAMP_NS = 'stamp_ns'
+SEQUENCE = 'sequence'
+END_US = 'end_us'
+COUNT = 'count'
+
+TECHNICAL = frozenset({CHANNEL, RECEIVE_NS, PUBLISH_NS, STAMP_NS, SEQUENCE, END_US, COUNT})
+
+_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+_ROBOT_ID = re.compile(r'[A-Za-z0-9_-]+')
+_UNSAFE = re.compile(r'[^\x21\x23-\x24\x26-\x7e]|^[&@$]')
+_INTEGER = re.compile(r'[+-]?\d{1,18}')
+
+
+def encode(value: str) -> str:
+    """Return a label value that ReductStore accepts and decode() turns back."""
+
+    def escape(match: re.Match[str]) -> str:
+        character = match.group()
+        if character == ' ' and 0 < match.start() < len(value) - 1:
+            return character
+        return ''.join(f'%{byte:02X}' for byte in character.encode())
+
+    return _UNSAFE.sub(escape, value)
+
+
+def decode(value: str) -> str:
+    """Return the text that encode() made a label value of."""
+    return unquote(value) if '%' in value else value
+
+
+def user_labels(record_labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that people set, decoded, without the layout's own."""
+    return {
+        name: decode(value) for name, value in record_labels.items() if name not in TECHNICAL
+    }
+
+
+def check_robot_id(value: str) -> str:
+    """Return the robot's id; raise ConfigurationError where it cannot name an entry."""
+    if not _ROBOT_ID.fullmatch(value):
+        raise ConfigurationError(
+            f'robot_id {value!r}: accepted are letters, digits, "_" and "-", at least one'
+        )
+    return value
+
+
+def check_label_name(name: str) -> str:
+    """Return a label's name; raise ConfigurationError where it is taken or malformed."""
+    if name in TECHNICAL or name in (ROBOT, MISSION, SENSOR):
+        raise ConfigurationError(f'label {name!r} is set by TwinSight itself: choose another name')
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f'label {name!r}: accepted are letters, digits and "_", not a digit first'
+        )
+    return name
+
+
+def record_labels(
+    robot_id: str, mission_id: str, sensor_type: str = '', extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """
+    Return the encoded labels of a robot's records; empty values are left out.
+
+    Raises ConfigurationError where a name cannot be used.
+    """
+    values = {ROBOT: check_robot_id(robot_id), MISSION: mission_id, SENSOR: sensor_type}
+    for name, value in (extra or {}).items():
+        values[check_label_name(name)] = value
+    return {name: encode(value) for name, value in values.items() if value}
+
+
+def condition(name: str, value: str) -> dict[str, Any] | None:
+    """
+    Return a ReductStore condition that holds for every record whose label has the value.
+
+    The server compares what looks like a number as a number (``042`` equals ``42``), so the
+    condition may hold for more records: whoever reads them compares the text again. None
+    means that the server cannot be asked.
+    """
+    encoded = encode(value)
+    if _INTEGER.fullmatch(encoded):
+        return {'$eq': [f'&{name}', int(encoded)]}
+    if encoded in ('true', 'false'):
+        return {'$eq': [f'&{name}', encoded == 'true']}
+    try:
+        float(encoded)
+    except ValueError:
+        return {'$eq': [f'&{name}', {'$cast': [encoded, 'string']}]}
+    return None

@@ -1,0 +1,71 @@
+"""The selection as command-line options, the same in every command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from twinsight_store.errors import ConfigurationError
+from twinsight_store.selection import Selection
+from twinsight_store.times import ACCEPTED, parse_time
+
+_TIME_OPTIONS = ('--from', '--to')
+
+
+def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that select data to a command's parser."""
+    group = parser.add_argument_group('selection')
+    group.add_argument('--robot', action='append', default=[], metavar='ID', help='robot id')
+    group.add_argument('--mission', action='append', default=[], metavar='ID', help='mission id')
+    group.add_argument('--sensor', action='append', default=[], metavar='TYPE', help='sensor type')
+    group.add_argument(
+        '--topic', action='append', default=[], metavar='GLOB',
+        help='topic, or a pattern such as "/camera/*"; may be given several times',
+    )
+    group.add_argument(
+        '--from', dest='from_time', metavar='TIME', help=f'start, included: {ACCEPTED}'
+    )
+    group.add_argument('--to', dest='to_time', metavar='TIME', help='end, excluded')
+    group.add_argument(
+        '--label', action='append', default=[], metavar='NAME=VALUE', help='label of the records'
+    )
+    group.add_argument('--bucket', default=None, help='bucket in ReductStore (twinsight)')
+
+
+def join_relative_times(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``--from -15m`` as ``--from=-15m``, which argparse can read."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _TIME_OPTIONS and argument.startswith('-'):
+            joined[-1] += f'={argument}'
+        else:
+            joined.append(argument)
+    return joined
+
+
+def selection_from(arguments: argparse.Namespace) -> Selection:
+    """Return the selection that was typed; raise ConfigurationError where it is no selection."""
+    labels = {}
+    for text in arguments.label:
+        name, equals, value = text.partition('=')
+        if not equals or not name:
+            raise ConfigurationError(f'--label {text!r}: accepted is NAME=VALUE')
+        labels[name] = value
+    return Selection(
+        robots=tuple(arguments.robot),
+        missions=tuple(arguments.mission),
+        sensors=tuple(arguments.sensor),
+        topics=tuple(arguments.topic),
+        from_ns=_time('--from', arguments.from_time),
+        to_ns=_time('--to', arguments.to_time),
+        labels=labels,
+    )
+
+
+def _time(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f'{option}: {error}') from error

@@ -1,0 +1,182 @@
+"""Writing records to ReductStore: in batches, each exactly once, whatever is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from reduct import Bucket, ReductError
+from reduct.batch.batch_v2 import RecordBatch
+
+from twinsight_store import chunk, layout
+from twinsight_store import labels as label
+from twinsight_store.channel import Channel
+from twinsight_store.connection import store_errors, StoreSettings, translated
+from twinsight_store.errors import RecordError, StoreUnavailableError, TwinsightError
+from twinsight_store.layout import Record
+
+MAX_BATCH_RECORDS = 60
+"""The server reads at most 100 header lines in a request; each record takes one."""
+
+MAX_BATCH_BYTES = 8_000_000
+
+_IDENTITY = (
+    label.ROBOT, label.MISSION, label.CHANNEL,
+    label.RECEIVE_NS, label.PUBLISH_NS, label.SEQUENCE,
+)
+
+
+class Refusal(NamedTuple):
+    """A record that the store did not take, and why, in one line."""
+
+    record: Record
+    reason: str
+
+
+class Written(NamedTuple):
+    """
+    What became of some records; together they are all that were given.
+
+    present  were in the store already, the same bytes under the same robot and mission
+    """
+
+    stored: list[Record]
+    present: list[Record]
+    refused: list[Refusal]
+
+
+def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Cut records into pieces that each fit into one request, in their order."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        full = len(batch) == MAX_BATCH_RECORDS or size + len(record.data) > MAX_BATCH_BYTES
+        if batch and full:
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += len(record.data)
+    if batch:
+        yield batch
+
+
+class StoreWriter:
+    """
+    Writes records and the description of their channels into one bucket.
+
+    Every call may be repeated with the same records: what is stored already is recognised.
+    """
+
+    def __init__(self, bucket: Bucket, settings: StoreSettings) -> None:
+        self._bucket = bucket
+        self._settings = settings
+        self._described: set[tuple[str, str]] = set()
+
+    async def write(self, records: Sequence[Record]) -> Written:
+        """
+        Write at most a request's worth of records (see batches()).
+
+        Raises StoreUnavailableError where the store does not answer, StoreRefusedError where
+        it refuses the whole request; then some of the records may be stored all the same.
+        """
+        with store_errors(self._settings):
+            await self._describe(records)
+            batch = RecordBatch()
+            for record in records:
+                batch.add(
+                    record.entry,
+                    record.timestamp_us,
+                    record.data,
+                    content_type=record.content_type,
+                    labels=record.labels,
+                )
+            errors = await self._bucket.write_record_batch(batch)
+            failed = [
+                (record, errors[record.entry][record.timestamp_us])
+                for record in records
+                if record.timestamp_us in errors.get(record.entry, {})
+            ]
+            taken = [record for record, error in failed if error.status_code == 409]
+            refused = [
+                Refusal(record, self._reason(error))
+                for record, error in failed
+                if error.status_code != 409
+            ]
+            lost = {id(record) for record, _ in failed}
+            stored = [record for record in records if id(record) not in lost]
+            present: list[Record] = []
+            for record, outcome in zip(
+                taken, await asyncio.gather(*map(self._write_beside, taken)), strict=True
+            ):
+                if isinstance(outcome, Refusal):
+                    refused.append(outcome)
+                else:
+                    (stored if outcome else present).append(record)
+        return Written(stored, present, refused)
+
+    async def describe(self, entry: str, channel: Channel) -> None:
+        """Store what has to be known to read the channel's messages."""
+        if (entry, channel.id) in self._described:
+            return
+        attachment = channel.to_attachment()
+        with store_errors(self._settings):
+            await self._bucket.write_attachments(
+                entry, {layout.ATTACHMENT: attachment, layout.attachment_key(channel): attachment}
+            )
+        self._described.add((entry, channel.id))
+
+    async def _describe(self, records: Sequence[Record]) -> None:
+        for entry, channel in {(record.entry, record.channel): None for record in records}:
+            await self.describe(entry, channel)
+
+    async def _write_beside(self, record: Record) -> bool | Refusal:
+        """Write a record whose microsecond is taken; False where it is there already."""
+        for shift in range(layout.MAX_SHIFT_US + 1):
+            timestamp_us = record.timestamp_us + shift
+            if shift:
+                try:
+                    await self._bucket.write(
+                        record.entry,
+                        record.data,
+                        timestamp_us,
+                        content_type=record.content_type,
+                        labels=record.labels,
+                    )
+                    return True
+                except ReductError as error:
+                    if error.status_code != 409:
+                        return Refusal(record, self._reason(error))
+            if await self._is_stored(record, timestamp_us):
+                return False
+        return Refusal(
+            record, f'{layout.MAX_SHIFT_US} records lie at {record.timestamp_us} µs already'
+        )
+
+    async def _is_stored(self, record: Record, timestamp_us: int) -> bool:
+        async with self._bucket.read(record.entry, timestamp_us) as there:
+            same_kind = there.content_type == record.content_type and all(
+                there.labels.get(name) == record.labels.get(name)
+                for name in _IDENTITY
+            )
+            return same_kind and _same_content(record, await there.read_all())
+
+    def _reason(self, error: ReductError) -> str:
+        """Return why a record is refused; raise where the store is rather not there."""
+        meaning: TwinsightError = translated(self._settings, error)
+        if isinstance(meaning, StoreUnavailableError):
+            raise meaning
+        return str(meaning)
+
+
+def _same_content(record: Record, data: bytes) -> bool:
+    if data == record.data:
+        return True
+    if record.content_type != layout.MCAP:
+        return False
+    # Another version of the MCAP library may pack the same messages differently.
+    try:
+        ours = chunk.unpack(record.data, record.entry, record.timestamp_us)
+        return ours == chunk.unpack(data, record.entry, record.timestamp_us)
+    except RecordError:
+        return False
