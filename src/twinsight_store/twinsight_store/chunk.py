@@ -71,7 +71,8 @@ def pack(
         {**labels, **own},
         stream.getvalue(),
         channel,
-        messages=len(messages),
+        len(messages),
+        sum(len(message.data) for message in messages),
     )
 
 

@@ -41,6 +41,7 @@ class Record(NamedTuple):
     timestamp_us  Unix microseconds; may still move where another record has it
     labels        encoded, ready for the store
     messages      how many messages it holds
+    payload_bytes size of these messages, before chunks are packed
     """
 
     entry: str
@@ -50,6 +51,7 @@ class Record(NamedTuple):
     data: bytes
     channel: Channel
     messages: int
+    payload_bytes: int
 
 
 def entry_name(robot_id: str, topic: str) -> str:
@@ -92,7 +94,7 @@ def cdr_record(
         if stamp_ns is not None:
             own[label.STAMP_NS] = str(stamp_ns)
     return Record(
-        entry, receive_ns // 1000, CDR, {**labels, **own}, data, channel, messages=1
+        entry, receive_ns // 1000, CDR, {**labels, **own}, data, channel, 1, len(data)
     )
 
 

@@ -1,0 +1,106 @@
+"""
+QoS profiles of recorded topics: as YAML in the store, as rclpy profiles in nodes.
+
+The YAML is what rosbag2 writes into MCAP channels (``offered_qos_profiles``): a list with one
+profile a publisher. Older rosbag2 wrote policies as numbers, newer ones as words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+import yaml
+
+REQUEST_DEPTH = 1000
+"""Messages that wait inside DDS while the node's callbacks are busy."""
+
+_INFINITE_NS = 9_223_372_036_854_775_807
+_SECOND = 1_000_000_000
+
+
+def to_yaml(profiles: Sequence[QoSProfile]) -> str:
+    """Return the publishers' offered profiles as rosbag2 writes them."""
+    if not profiles:
+        return ''
+    return yaml.safe_dump([_as_dict(profile) for profile in profiles], sort_keys=False)
+
+
+def request_for(offered: Sequence[QoSProfile]) -> QoSProfile:
+    """
+    Return the strongest QoS that every offering publisher can serve.
+
+    Reliable, or transient local, only where all publishers are.
+    """
+    reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
+    latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=REQUEST_DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=(
+            DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        ),
+    )
+
+
+def offer_of(text: str) -> QoSProfile:
+    """
+    Return a publisher's QoS for a topic that was recorded with the given offers.
+
+    Where the publishers differed it offers what each of their subscribers could take:
+    reliable if one was, transient local if one was, the deepest history. Empty or unreadable
+    text gives the default profile, reliable and volatile.
+    """
+    try:
+        offers = [offer for offer in yaml.safe_load(text) or [] if isinstance(offer, dict)]
+    except yaml.YAMLError:
+        offers = []
+    if not offers:
+        return QoSProfile(depth=10)
+    reliable = any(_is(offer, 'reliability', 'reliable', 1) for offer in offers)
+    latched = any(_is(offer, 'durability', 'transient_local', 1) for offer in offers)
+    keep_all = any(_is(offer, 'history', 'keep_all', 2) for offer in offers)
+    depth = max(_integer(offer.get('depth')) for offer in offers)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
+        depth=depth or 10,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _is(offer: dict[str, Any], key: str, word: str, number: int) -> bool:
+    return str(offer.get(key)).lower() in (word, str(number))
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _as_dict(profile: QoSProfile) -> dict[str, Any]:
+    return {
+        'history': HistoryPolicy(profile.history).short_key,
+        'depth': profile.depth,
+        'reliability': ReliabilityPolicy(profile.reliability).short_key,
+        'durability': DurabilityPolicy(profile.durability).short_key,
+        'deadline': _duration(profile.deadline),
+        'lifespan': _duration(profile.lifespan),
+        'liveliness': LivelinessPolicy(profile.liveliness).short_key,
+        'liveliness_lease_duration': _duration(profile.liveliness_lease_duration),
+        'avoid_ros_namespace_conventions': profile.avoid_ros_namespace_conventions,
+    }
+
+
+def _duration(duration: Duration) -> dict[str, int]:
+    ns = duration.nanoseconds
+    ns = _INFINITE_NS if ns <= 0 else ns
+    return {'sec': ns // _SECOND, 'nsec': ns % _SECOND}
