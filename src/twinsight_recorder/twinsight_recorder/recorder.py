@@ -17,7 +17,6 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from rich.console import Console
 
 from twinsight_interfaces.msg import RecorderStatus, TopicStatus
@@ -29,7 +28,8 @@ from twinsight_recorder.summary import is_complete, print_summary
 from twinsight_recorder.topic_rules import TopicRules
 from twinsight_recorder.topic_watch import TopicWatch
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.parameters import check_parameter_files, validated
+from twinsight_store.parameters import validated
+from twinsight_store.ros_arguments import own_arguments, ros_argument_errors
 
 _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args -p robot_id:=robot_05 -p mission_id:=mission_42
@@ -112,21 +112,21 @@ class Recorder:
 def main(arguments: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM; return the exit code."""
     arguments = sys.argv if arguments is None else arguments
-    argparse.ArgumentParser(
-        prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args(remove_ros_args(arguments)[1:])
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        check_parameter_files(arguments)
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = rclpy.create_node(
-            'recorder',
-            allow_undeclared_parameters=True,
-            automatically_declare_parameters_from_overrides=True,
-        )
+        argparse.ArgumentParser(
+            prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        ).parse_args(own_arguments(arguments))
+        with ros_argument_errors():
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            node = rclpy.create_node(
+                'recorder',
+                allow_undeclared_parameters=True,
+                automatically_declare_parameters_from_overrides=True,
+            )
         given = {name: p.value for name, p in node.get_parameters_by_prefix('').items()}
         return _record(node, validated(RecorderSettings, given, arguments), stop)
     except ConfigurationError as error:

@@ -42,6 +42,8 @@ def parse_batch(headers: Mapping[str, str], body: bytes) -> list[FetchedRecord]:
         for name, value in headers.items()
         if (match := _RECORD_HEADER.fullmatch(name.lower()))
     )
+    if any(index >= len(entries) for index, _, _ in places):
+        raise ValueError(f'records of more than the {len(entries)} entries named')
     records = []
     previous: dict[int, tuple[str, dict[str, str]]] = {}
     offset = 0
@@ -74,6 +76,8 @@ def _record_header(
         return int(size), content_type or last_type, last_labels
     labels = dict(last_labels)
     for index, quoted, plain in _LABEL.findall(changes):
+        if int(index) >= len(label_names):
+            raise ValueError(f'a label beyond the {len(label_names)} named')
         name = label_names[int(index)]
         if text := quoted or plain:
             labels[name] = text

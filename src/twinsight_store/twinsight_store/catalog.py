@@ -11,7 +11,7 @@ from twinsight_store import layout
 from twinsight_store.channel import Channel
 from twinsight_store.connection import Connection, store_errors
 from twinsight_store.errors import RecordError
-from twinsight_store.record_query import fetch_records
+from twinsight_store.record_query import fetch
 from twinsight_store.selection import all_of, Selection
 from twinsight_store.times import format_span
 
@@ -67,7 +67,7 @@ class Catalog:
         found: dict[str, dict[str, Channel]] = {}
         for start in range(0, len(names), _ENTRIES_A_QUERY):
             some = names[start:start + _ENTRIES_A_QUERY]
-            async for record in fetch_records(self._connection, some):
+            for record in await fetch(self._connection, some):
                 key = record.labels.get('key', '')
                 if not key.startswith(layout.ATTACHMENT):
                     continue
@@ -86,17 +86,20 @@ class Catalog:
         known: dict[str, int] = {}
         while True:
             # The server sends each entry's first record whose mission is not known yet.
-            unknown = {'$nin': [f'&{label.MISSION}', *({'$cast': [m, 'string']} for m in known)]}
+            known_too = [label.condition(label.MISSION, label.decode(text)) for text in known]
             condition = all_of(
-                {'$exists': [label.MISSION]}, unknown if known else None, {'$limit': 1}
+                {'$exists': [label.MISSION]},
+                {'$not': [each for each in known_too if each]} if known else None,
+                {'$limit': 1},
             )
             fresh: dict[str, int] = {}
-            async for record in fetch_records(
+            for record in await fetch(
                 self._connection, [f'{robot_id}/**'], when=condition, head=True
             ):
                 mission = record.labels.get(label.MISSION)
                 if mission and mission not in known:
-                    fresh.setdefault(mission, record.timestamp_us)
+                    first_us = fresh.get(mission, record.timestamp_us)
+                    fresh[mission] = min(first_us, record.timestamp_us)
             if not fresh:
                 ordered = sorted(known, key=lambda mission: known[mission])
                 return [label.decode(mission) for mission in ordered]

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 import hashlib
 import json
+import re
 from typing import Any
 
 from twinsight_store.errors import RecordError
 
 QOS_KEY = 'offered_qos_profiles'
 TYPE_HASH_KEY = 'topic_type_hash'
+
+_CONSTANT = re.compile(r'\s*\S+\s+\w+\s*=')
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Channel:
             if line.startswith('==='):
                 return False
             words = line.split('#', 1)[0].split()
-            if len(words) >= 2 and '=' not in words[1]:
+            if len(words) >= 2 and not _CONSTANT.match(line):
                 return words[0] in ('std_msgs/Header', 'std_msgs/msg/Header', 'Header')
         return False
 
@@ -93,11 +96,12 @@ class Channel:
         """
         try:
             schema = base64.b64decode(attachment.get('schema_base64', ''))
+            schema = schema or attachment.get('schema', '').encode()
             return cls(
                 topic=attachment['topic'],
                 type_name=attachment.get('schema_name', ''),
                 schema_encoding=attachment.get('schema_encoding', 'ros2msg' if schema else ''),
-                schema=schema or attachment.get('schema', '').encode(),
+                schema=schema,
                 message_encoding=attachment.get('encoding', 'cdr'),
                 metadata=dict(attachment.get('metadata', {})),
             )

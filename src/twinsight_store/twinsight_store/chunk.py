@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import io
+import struct
 from typing import NamedTuple
 
 from mcap.exceptions import McapError
@@ -16,15 +17,25 @@ from mcap.records import Message as McapMessage
 from mcap.records import Schema as McapSchema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
+from zstandard import ZstdError
 
 from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.errors import RecordError
 from twinsight_store.layout import MCAP, Record
 
+_UNREADABLE = (
+    McapError, ZstdError, struct.error, ValueError, KeyError, OverflowError, EOFError, MemoryError
+)
+"""What the MCAP library raises on damaged files."""
+
 
 class Timed(NamedTuple):
-    """A message's times and bytes, without what its chunk says of all of them."""
+    """
+    A message's times and bytes, without what its chunk says of all of them.
+
+    sequence  MCAP keeps its last 32 bits
+    """
 
     receive_ns: int
     publish_ns: int
@@ -44,7 +55,9 @@ def pack(
     messages.sort(key=lambda message: message.receive_ns)
     stream = io.BytesIO()
     # Everything in one MCAP chunk: the record itself is what is found and fetched.
-    writer = Writer(stream, chunk_size=1 << 40, compression=CompressionType.ZSTD)
+    writer = Writer(
+        stream, chunk_size=1 << 40, compression=CompressionType.ZSTD, enable_data_crcs=True
+    )
     writer.start('ros2', 'twinsight')
     schema_id = 0
     if channel.schema_encoding or channel.type_name:
@@ -56,7 +69,8 @@ def pack(
     )
     for message in messages:
         writer.add_message(
-            channel_id, message.receive_ns, message.data, message.publish_ns, message.sequence
+            channel_id, message.receive_ns, message.data, message.publish_ns,
+            message.sequence & 0xFFFF_FFFF,
         )
     writer.finish()
     own = {
@@ -85,10 +99,10 @@ def unpack(data: bytes, entry: str, timestamp_us: int) -> list[Timed]:
     try:
         return [
             Timed(record.log_time, record.publish_time, record.sequence, record.data)
-            for record in StreamReader(io.BytesIO(data)).records
+            for record in StreamReader(io.BytesIO(data), validate_crcs=True).records
             if isinstance(record, McapMessage)
         ]
-    except (McapError, ValueError, KeyError, EOFError) as error:
+    except _UNREADABLE as error:
         raise RecordError(
             f'{entry}: the chunk at {timestamp_us} µs cannot be read ({error})'
         ) from error
@@ -98,7 +112,7 @@ def channel_of(data: bytes, entry: str, timestamp_us: int) -> Channel:
     """Return the channel that a chunk itself describes; raise RecordError where it does not."""
     schemas: dict[int, McapSchema] = {}
     try:
-        for record in StreamReader(io.BytesIO(data)).records:
+        for record in StreamReader(io.BytesIO(data), validate_crcs=True).records:
             if isinstance(record, McapSchema):
                 schemas[record.id] = record
             elif isinstance(record, McapChannel):
@@ -111,7 +125,7 @@ def channel_of(data: bytes, entry: str, timestamp_us: int) -> Channel:
                     record.message_encoding,
                     record.metadata,
                 )
-    except (McapError, ValueError, KeyError, EOFError) as error:
+    except _UNREADABLE as error:
         raise RecordError(
             f'{entry}: the chunk at {timestamp_us} µs cannot be read ({error})'
         ) from error

@@ -14,6 +14,7 @@ from reduct import Bucket, BucketSettings, Client, QuotaType, ReductError
 
 from twinsight_store.errors import (
     ConfigurationError,
+    NothingMatchedError,
     StoreRefusedError,
     StoreUnavailableError,
     TwinsightError,
@@ -148,7 +149,8 @@ class Connection:
         """
         Return the bucket; with ``create`` make it, with the quota, where it is absent.
 
-        The settings of a bucket that exists stay as they are.
+        The settings of a bucket that exists stay as they are. Raises NothingMatchedError where
+        the bucket is absent and not to be made.
         """
         settings = self.settings
         with store_errors(settings):
@@ -158,10 +160,9 @@ class Connection:
                 if error.status_code != 404:
                     raise
                 if not create:
-                    raise StoreRefusedError(
+                    raise NothingMatchedError(
                         f'ReductStore at {settings.url} has no bucket {settings.bucket!r}: '
-                        'nothing was recorded there yet',
-                        404,
+                        'nothing was recorded there yet'
                     ) from error
             quota = BucketSettings()
             if settings.quota_bytes:

@@ -8,6 +8,7 @@ characters are percent-encoded on the way in and decoded on the way out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +32,7 @@ TECHNICAL = frozenset({CHANNEL, RECEIVE_NS, PUBLISH_NS, STAMP_NS, SEQUENCE, END_
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _ROBOT_ID = re.compile(r'[A-Za-z0-9_-]+')
 _UNSAFE = re.compile(r'[^\x21\x23-\x24\x26-\x7e]|^[&@$]')
+_DURATION_PART = re.compile(r'[0-9.-]*(?:[um][0-9.-]*s|[smhd])[0-9.-]*')
 _INTEGER = re.compile(r'[+-]?\d{1,18}')
 
 
@@ -43,7 +45,11 @@ def encode(value: str) -> str:
             return character
         return ''.join(f'%{byte:02X}' for byte in character.encode())
 
-    return _UNSAFE.sub(escape, value)
+    encoded = _UNSAFE.sub(escape, value)
+    if encoded and all(map(_DURATION_PART.fullmatch, encoded.split())):
+        # In a condition the server takes "1h", and "m1", for a duration.
+        return f'%{ord(encoded[0]):02X}{encoded[1:]}'
+    return encoded
 
 
 def decode(value: str) -> str:
@@ -106,7 +112,7 @@ def condition(name: str, value: str) -> dict[str, Any] | None:
     if encoded in ('true', 'false'):
         return {'$eq': [f'&{name}', encoded == 'true']}
     try:
-        float(encoded)
+        number = float(encoded)
     except ValueError:
         return {'$eq': [f'&{name}', {'$cast': [encoded, 'string']}]}
-    return None
+    return {'$eq': [f'&{name}', number]} if math.isfinite(number) else None

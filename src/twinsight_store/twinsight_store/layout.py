@@ -31,7 +31,7 @@ MAX_SHIFT_US = 10_000
 
 ATTACHMENT = '$ros'
 
-_ENTRY_UNSAFE = re.compile(r'[^A-Za-z0-9_/]|(?<=/)/|/$')
+_ENTRY_UNSAFE = re.compile(r'[^A-Za-z0-9_/]|^/|(?<=/)/|/$')
 
 
 class Record(NamedTuple):

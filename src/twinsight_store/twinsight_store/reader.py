@@ -8,16 +8,16 @@ import logging
 from twinsight_store import chunk, layout
 from twinsight_store import labels as label
 from twinsight_store.batch_response import FetchedRecord
-from twinsight_store.catalog import Catalog
+from twinsight_store.catalog import Catalog, Entry
 from twinsight_store.channel import Channel
 from twinsight_store.connection import Connection
 from twinsight_store.errors import NothingMatchedError, RecordError
 from twinsight_store.message import Message
-from twinsight_store.record_query import fetch_records
+from twinsight_store.record_query import fetch, fetch_windows, first_timestamp, Window
 from twinsight_store.selection import all_of, Selection
 from twinsight_store.time_order import TimeOrder
 
-_BATCH_MESSAGES = 200
+_SPAN_SAMPLES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -49,78 +49,92 @@ class StoreReader:
         entries = await self._entries(selection)
         order = TimeOrder()
         found = False
-        async for record in self._records(entries, selection):
-            order.add(record.entry, record.timestamp_us, self._selected(record, selection))
-            if len(order) >= _BATCH_MESSAGES:
-                horizon_ns = (record.timestamp_us - layout.MAX_SHIFT_US) * 1000
-                if ready := order.take_before(horizon_ns):
-                    found = True
-                    yield ready
+        async for window in self._windows(entries, selection):
+            for record in window.records:
+                await self._learn(record)
+                order.add(record.entry, record.timestamp_us, self._selected(record, selection))
+            if ready := order.take_before((window.end_us - layout.MAX_SHIFT_US) * 1000):
+                found = True
+                yield ready
         if rest := order.take_before():
             found = True
             yield rest
         if not found:
-            there = await self._catalog.describe(selection)
-            raise NothingMatchedError(f'nothing matches {selection.describe()}; there is {there}')
+            raise await self._nothing(selection)
 
-    async def channels(self, selection: Selection) -> list[Channel]:
-        """Return the channels of the entries that may hold selected messages."""
-        entries = await self._entries(selection)
-        return list(
-            {channel.id: channel for entry in entries for channel in self._of(entry).values()}
-            .values()
-        )
+    async def channels(self, selection: Selection) -> list[tuple[str, Channel]]:
+        """Return robot and latest channel of each topic that may hold selected messages."""
+        return [
+            (entry.robot_id, channels[''])
+            for entry in await self._entries(selection)
+            if '' in (channels := self._of(entry.name))
+        ]
 
     async def span(self, selection: Selection) -> tuple[int, int]:
-        """Return bounds (Unix ns) in which all selected messages lie, without reading them."""
-        names = set(await self._entries(selection))
-        entries = [entry for entry in await self._catalog.entries() if entry.name in names]
-        if not entries:
-            return (selection.from_ns or 0, selection.to_ns or 0)
-        start_ns = min(entry.oldest_us for entry in entries) * 1000
-        end_ns = max(entry.latest_us for entry in entries) * 1000 + 1_000_000_000
+        """
+        Return when the selected messages begin and end (Unix ns), to within a chunk.
+
+        Asks for labels only. Raises NothingMatchedError as batches() does.
+        """
+        entries = await self._entries(selection)
+        names = [entry.name for entry in entries]
+        when = selection.condition()
+        start_us, stop_us = _bounds(entries, selection)
+        first_us = await first_timestamp(self._connection, names, start_us, stop_us, when)
+        if first_us is None:
+            raise await self._nothing(selection)
+        step_s = max(1, (stop_us - first_us) // 1_000_000 // _SPAN_SAMPLES)
+        samples = await fetch(
+            self._connection, names, first_us, stop_us, all_of(when, {'$each_t': step_s}),
+            head=True,
+        )
+        near_us = max((record.timestamp_us for record in samples), default=first_us)
+        last = await fetch(self._connection, names, near_us, stop_us, when, head=True)
+        last_us = max(
+            (_integer(record, label.END_US, record.timestamp_us) for record in last),
+            default=near_us,
+        )
         return (
-            max(start_ns, selection.from_ns or start_ns),
-            min(end_ns, selection.to_ns or end_ns),
+            max(first_us * 1000, selection.from_ns or 0),
+            min(last_us * 1000 + 999, selection.to_ns or last_us * 1000 + 999),
         )
 
-    async def _entries(self, selection: Selection) -> list[str]:
+    async def _nothing(self, selection: Selection) -> NothingMatchedError:
+        there = await self._catalog.describe(selection)
+        return NothingMatchedError(f'nothing matches {selection.describe()}; there is {there}')
+
+    async def _entries(self, selection: Selection) -> list[Entry]:
         """Return the entries to ask, after looking up their channels."""
         reach_us = layout.MAX_CHUNK_SPAN_NS // 1000
-        from_us = (selection.from_ns or 0) // 1000 - reach_us
-        to_us = None if selection.to_ns is None else selection.to_ns // 1000 + layout.MAX_SHIFT_US
         candidates = [
-            entry.name
+            entry
             for entry in await self._catalog.entries()
             if selection.has_robot(entry.robot_id)
-            and entry.latest_us >= from_us
-            and (to_us is None or entry.oldest_us <= to_us)
+            and (selection.from_ns or 0) // 1000 <= entry.latest_us + reach_us
+            and (selection.to_ns is None or entry.oldest_us * 1000 <= selection.to_ns)
         ]
-        self._channels.update(await self._catalog.channels(candidates))
-        return [entry for entry in candidates if selection.has_topic(self._topic(entry))]
+        self._channels.update(
+            await self._catalog.channels(entry.name for entry in candidates)
+        )
+        return [entry for entry in candidates if selection.has_topic(self._topic(entry.name))]
 
-    async def _records(
-        self, entries: list[str], selection: Selection
-    ) -> AsyncIterator[FetchedRecord]:
+    async def _windows(
+        self, entries: list[Entry], selection: Selection
+    ) -> AsyncIterator[Window]:
+        """Give the records that may hold selected messages."""
         if not entries:
             return
-        condition = selection.condition()
-        start_us = None if selection.from_ns is None else selection.from_ns // 1000
-        stop_us = None
-        if selection.to_ns is not None:
-            stop_us = -(-selection.to_ns // 1000) + layout.MAX_SHIFT_US
-        if start_us is not None:
-            reaching_in = all_of(condition, {f'&{label.END_US}': {'$gte': start_us}})
-            async for record in fetch_records(
-                self._connection, entries,
-                max(0, start_us - layout.MAX_CHUNK_SPAN_NS // 1000), start_us, reaching_in,
-            ):
-                yield record
-        async for record in fetch_records(
-            self._connection, entries, start_us, stop_us, condition
-        ):
-            await self._learn(record)
-            yield record
+        names = [entry.name for entry in entries]
+        when = selection.condition()
+        start_us, stop_us = _bounds(entries, selection)
+        if selection.from_ns is not None:
+            reaches_in = all_of({f'&{label.END_US}': {'$gte': start_us}}, when)
+            reach_us = max(0, start_us - layout.MAX_CHUNK_SPAN_NS // 1000)
+            yield Window(
+                await fetch(self._connection, names, reach_us, start_us, reaches_in), start_us
+            )
+        async for window in fetch_windows(self._connection, names, start_us, stop_us, when):
+            yield window
 
     def _selected(self, record: FetchedRecord, selection: Selection) -> list[Message]:
         """Return the record's messages that are selected; report it where it cannot be read."""
@@ -188,6 +202,17 @@ class StoreReader:
 
 
 _UNKNOWN = Channel('', '')
+
+
+def _bounds(entries: list[Entry], selection: Selection) -> tuple[int, int]:
+    """Return the timestamps (µs) from and before which records of the span may lie."""
+    start_us = min((entry.oldest_us for entry in entries), default=0)
+    stop_us = max((entry.latest_us for entry in entries), default=0) + 1
+    if selection.from_ns is not None:
+        start_us = max(start_us, selection.from_ns // 1000)
+    if selection.to_ns is not None:
+        stop_us = min(stop_us, -(-selection.to_ns // 1000) + layout.MAX_SHIFT_US)
+    return start_us, stop_us
 
 
 def _integer(record: FetchedRecord, name: str, default: int) -> int:

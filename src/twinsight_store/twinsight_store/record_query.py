@@ -1,95 +1,168 @@
-"""Fetching records in time order, and going on where it stopped when the store went away."""
+"""
+Fetching records of many entries in time order.
+
+The server merges the entries of a query without waiting for the slower ones, so its order
+holds within an entry only. Here a span is fetched in windows; each is fetched whole, sorted,
+and asked for again where the store went away in the middle of it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 import json
 import logging
-from typing import Any
+from typing import Any, NamedTuple
+
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from twinsight_store.batch_response import FetchedRecord, parse_batch
 from twinsight_store.connection import Connection, store_errors
-from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
+from twinsight_store.errors import StoreUnavailableError
+from twinsight_store.selection import all_of
 
-QUERY_LIFETIME_S = 600
-"""The server forgets a query that nobody reads for so long; it is then asked again."""
+PATIENCE_S = 60.0
+"""A store that does not answer is asked again for so long."""
 
-_FIRST_WAIT_S = 0.2
-_LONGEST_WAIT_S = 5.0
+WINDOW_BYTES = 8_000_000
+"""What one window is meant to hold; one of four times as much is made smaller."""
+
+_FIRST_WINDOW_US = 500_000
+_SMALLEST_WINDOW_US = 1_000
+_LARGEST_WINDOW_US = 60_000_000
 _NO_MORE = 204
 
 _log = logging.getLogger(__name__)
 
 
-async def fetch_records(
+class Window(NamedTuple):
+    """All records of a span of time; every later window's records lie at ``end_us`` or after."""
+
+    records: list[FetchedRecord]
+    end_us: int
+
+
+class _TooMuchError(Exception):
+    """A window holds more than fits into memory."""
+
+
+async def fetch_windows(
+    connection: Connection,
+    entries: Sequence[str],
+    start_us: int,
+    stop_us: int,
+    when: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Window]:
+    """
+    Give the records from start to before stop, by timestamp and then by entry.
+
+    Memory is bounded by the window, whose length follows the rate of the data.
+    Raises StoreUnavailableError where the store stays away for PATIENCE_S.
+    """
+    length_us = _FIRST_WINDOW_US
+    while start_us < stop_us:
+        end_us = min(start_us + length_us, stop_us)
+        try:
+            records = await fetch(
+                connection, entries, start_us, end_us, when,
+                most_bytes=4 * WINDOW_BYTES if length_us > _SMALLEST_WINDOW_US else None,
+            )
+        except _TooMuchError:
+            length_us = max(length_us // 8, _SMALLEST_WINDOW_US)
+            continue
+        if not records:
+            next_us = await first_timestamp(connection, entries, end_us, stop_us, when)
+            if next_us is None:
+                return
+            start_us = next_us
+            continue
+        records.sort(key=lambda record: (record.timestamp_us, record.entry))
+        yield Window(records, end_us)
+        start_us = end_us
+        size = sum(len(record.data) for record in records)
+        wanted_us = length_us * WINDOW_BYTES // max(size, 1)
+        length_us = min(max(wanted_us, length_us // 4, _SMALLEST_WINDOW_US), 2 * length_us)
+        length_us = min(length_us, _LARGEST_WINDOW_US)
+
+
+async def first_timestamp(
+    connection: Connection,
+    entries: Sequence[str],
+    start_us: int | None,
+    stop_us: int | None,
+    when: Mapping[str, Any] | None = None,
+) -> int | None:
+    """Return the timestamp of the first record, or None where there is none."""
+    first_of_each = all_of(when, {'$limit': 1})
+    records = await fetch(connection, entries, start_us, stop_us, first_of_each, head=True)
+    return min((record.timestamp_us for record in records), default=None)
+
+
+async def fetch(
     connection: Connection,
     entries: Sequence[str],
     start_us: int | None = None,
     stop_us: int | None = None,
     when: Mapping[str, Any] | None = None,
     head: bool = False,
-    patience_s: float = 60.0,
-) -> AsyncIterator[FetchedRecord]:
+    most_bytes: int | None = None,
+) -> list[FetchedRecord]:
     """
-    Give the records of the entries from start to before stop, each once, by timestamp.
+    Return the records from start to before stop, in no order, each once.
 
     head  fetch labels only, no bytes
-    A store that goes away is waited for; after ``patience_s`` without an answer
-    StoreUnavailableError is raised.
     """
-    position_us, seen = start_us, set[str]()
-    waited_s, wait_s = 0.0, _FIRST_WAIT_S
-    while True:
-        try:
-            async for record in _query(connection, entries, position_us, stop_us, when, head):
-                if record.timestamp_us == position_us and record.entry in seen:
-                    continue
-                if record.timestamp_us != position_us:
-                    position_us, seen = record.timestamp_us, set()
-                seen.add(record.entry)
-                waited_s, wait_s = 0.0, _FIRST_WAIT_S
-                yield record
-            return
-        except StoreRefusedError as error:
-            if error.status != 404 or not seen:
-                raise  # a query that had answers and is unknown now has only expired
-        except StoreUnavailableError as error:
-            if waited_s >= patience_s:
-                raise
-            _log.warning('%s; trying again', error)
-            await asyncio.sleep(wait_s)
-            waited_s, wait_s = waited_s + wait_s, min(2 * wait_s, _LONGEST_WAIT_S)
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(StoreUnavailableError),
+        wait=wait_exponential(multiplier=0.2, max=5),
+        stop=stop_after_delay(PATIENCE_S),
+        before_sleep=before_sleep_log(_log, logging.WARNING),
+        reraise=True,
+    ):
+        with attempt:
+            return await _fetch_once(
+                connection, entries, start_us, stop_us, when, head, most_bytes
+            )
+    raise AssertionError('AsyncRetrying either returns or raises')
 
 
-async def _query(
+async def _fetch_once(
     connection: Connection,
     entries: Sequence[str],
     start_us: int | None,
     stop_us: int | None,
     when: Mapping[str, Any] | None,
     head: bool,
-) -> AsyncIterator[FetchedRecord]:
+    most_bytes: int | None,
+) -> list[FetchedRecord]:
     bucket = connection.settings.bucket
     question = {
         'query_type': 'QUERY', 'entries': list(entries), 'start': start_us, 'stop': stop_us,
-        'when': when, 'ttl': QUERY_LIFETIME_S, 'only_metadata': head,
+        'when': when, 'only_metadata': head,
     }
     asked = {name: value for name, value in question.items() if value is not None}
     _, _, answer = await connection.request('POST', f'/io/{bucket}/q', asked)
     query = {'x-reduct-query-id': str(json.loads(answer)['id'])}
+    found: list[FetchedRecord] = []
+    size = 0
     while True:
         status, headers, body = await connection.request(
             'HEAD' if head else 'GET', f'/io/{bucket}/read', headers=query
         )
         if status == _NO_MORE:
-            return
+            return found
         with store_errors(connection.settings):
             try:
-                records = parse_batch(headers, body)
+                found += parse_batch(headers, body)
             except ValueError as error:
                 raise ConnectionError(str(error)) from error
-        for record in records:
-            yield record
+        size += len(body)
+        if most_bytes is not None and size > most_bytes:
+            raise _TooMuchError
         if headers.get('x-reduct-last') == 'true':
-            return
+            return found

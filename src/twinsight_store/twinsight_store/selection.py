@@ -96,11 +96,11 @@ class Selection:
         return f'{text}, {format_span(self.from_ns, self.to_ns)}'
 
 
-def all_of(*conditions: dict[str, Any] | None) -> dict[str, Any] | None:
+def all_of(*conditions: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the condition that all of the given ones hold; None stands for "always"."""
     given = [condition for condition in conditions if condition is not None]
     if len(given) < 2:
-        return given[0] if given else None
+        return dict(given[0]) if given else None
     return {'$and': given}
 
 

@@ -11,11 +11,13 @@ ACCEPTED = (
     'ISO 8601 (2026-11-23T14:00:00Z), HH:MM[:SS] of today, Unix seconds, or relative (-15m)'
 )
 
-_CLOCK = re.compile(r'(\d{1,2}):(\d{2})(?::(\d{2}))?(\.\d+)?')
-_UNIX = re.compile(r'(\d{9,10})(\.\d{1,9})?')
-_RELATIVE = re.compile(r'-(\d+(?:\.\d+)?)(s|m|h|d)')
-_ISO = re.compile(r'(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?)(\.\d+)?(Z|[+-]\d{2}:?\d{2})?')
-_DATE = re.compile(r'\d{4}-\d{2}-\d{2}')
+_CLOCK = re.compile(r'(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?', re.ASCII)
+_UNIX = re.compile(r'(\d{9,10})(\.\d{1,9})?', re.ASCII)
+_RELATIVE = re.compile(r'-(\d+(?:\.\d+)?)(s|m|h|d)', re.ASCII)
+_DATE = re.compile(r'\d{4}-\d{2}-\d{2}', re.ASCII)
+_ISO = re.compile(
+    r'(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?', re.ASCII
+)
 _SECONDS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
 
 
@@ -26,29 +28,37 @@ def parse_time(text: str, now: datetime | None = None) -> int:
     A time without zone is local. ``now`` (aware) is what relative times count from.
     Raises ConfigurationError, which names the accepted forms.
     """
-    now = now or datetime.now().astimezone()
     try:
-        if match := _RELATIVE.fullmatch(text):
-            back_ns = round(float(match[1]) * _SECONDS[match[2]] * 1e9)
-            return _whole_ns(now.replace(microsecond=0)) + now.microsecond * 1000 - back_ns
-        if match := _UNIX.fullmatch(text):
-            return int(match[1]) * 1_000_000_000 + _fraction_ns(match[2])
-        if match := _CLOCK.fullmatch(text):
-            clock = time(int(match[1]), int(match[2]), int(match[3] or 0))
-            today = datetime.combine(now.date(), clock, tzinfo=now.tzinfo)
-            return _whole_ns(today) + _fraction_ns(match[4])
-        if match := _ISO.fullmatch(text):
-            moment = datetime.fromisoformat(match[1])
-            if match[3]:
-                zone = match[3].replace('Z', '+00:00')
-                zone = zone if ':' in zone else f'{zone[:3]}:{zone[3:]}'
-                moment = datetime.fromisoformat(moment.isoformat() + zone)
-            return _whole_ns(moment.astimezone()) + _fraction_ns(match[2])
-        if _DATE.fullmatch(text):
-            return _whole_ns(datetime.fromisoformat(text).astimezone())
-    except ValueError as error:
+        ns = _parsed(text, now or datetime.now(timezone.utc))
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(f'time {text!r}: {error}; accepted are {ACCEPTED}') from error
-    raise ConfigurationError(f'time {text!r}: accepted are {ACCEPTED}')
+    if ns is None:
+        raise ConfigurationError(f'time {text!r}: accepted are {ACCEPTED}')
+    if ns < 0:
+        raise ConfigurationError(f'time {text!r}: it lies before 1970; accepted are {ACCEPTED}')
+    return ns
+
+
+def _parsed(text: str, now: datetime) -> int | None:
+    if match := _RELATIVE.fullmatch(text):
+        back_ns = round(float(match[1]) * _SECONDS[match[2]] * 1e9)
+        return _whole_ns(now.replace(microsecond=0)) + now.microsecond * 1000 - back_ns
+    if match := _UNIX.fullmatch(text):
+        return int(match[1]) * 1_000_000_000 + _fraction_ns(match[2])
+    if match := _CLOCK.fullmatch(text):
+        clock = time(int(match[1]), int(match[2]), int(match[3] or 0))
+        # Without zone, so that it is read with the offset of its own hour, not with now's.
+        today = datetime.combine(now.astimezone().date(), clock)
+        return _whole_ns(today) + _fraction_ns(match[4])
+    if match := _ISO.fullmatch(text):
+        day, minute, second, fraction, zone = match.groups()
+        offset = f'{zone[:3]}:{zone[-2:]}' if zone else ''
+        offset = '+00:00' if zone == 'Z' else offset
+        moment = datetime.fromisoformat(f'{day}T{minute}:{second or "00"}{offset}')
+        return _whole_ns(moment) + _fraction_ns(fraction)
+    if _DATE.fullmatch(text):
+        return _whole_ns(datetime.fromisoformat(text))
+    return None
 
 
 def format_time(ns: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from reduct import Bucket, ReductError
@@ -46,7 +46,7 @@ class Written(NamedTuple):
     refused: list[Refusal]
 
 
-def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Cut records into pieces that each fit into one request, in their order."""
     batch: list[Record] = []
     size = 0
@@ -83,7 +83,14 @@ class StoreWriter:
         with store_errors(self._settings):
             await self._describe(records)
             batch = RecordBatch()
+            sent: dict[tuple[str, int], Record] = {}
+            taken: list[Record] = []
             for record in records:
+                place = (record.entry, record.timestamp_us)
+                if place in sent:
+                    taken.append(record)  # by another writer's record in the same request
+                    continue
+                sent[place] = record
                 batch.add(
                     record.entry,
                     record.timestamp_us,
@@ -92,19 +99,18 @@ class StoreWriter:
                     labels=record.labels,
                 )
             errors = await self._bucket.write_record_batch(batch)
-            failed = [
-                (record, errors[record.entry][record.timestamp_us])
-                for record in records
-                if record.timestamp_us in errors.get(record.entry, {})
-            ]
-            taken = [record for record, error in failed if error.status_code == 409]
-            refused = [
-                Refusal(record, self._reason(error))
-                for record, error in failed
-                if error.status_code != 409
-            ]
-            lost = {id(record) for record, _ in failed}
-            stored = [record for record in records if id(record) not in lost]
+            failed = {
+                (entry, timestamp_us): error
+                for entry, of_entry in errors.items()
+                for timestamp_us, error in of_entry.items()
+            }
+            stored = [record for place, record in sent.items() if place not in failed]
+            refused = []
+            for place, error in failed.items():
+                if error.status_code == 409:
+                    taken.append(sent[place])
+                else:
+                    refused.append(Refusal(sent[place], self._reason(error)))
             present: list[Record] = []
             for record, outcome in zip(
                 taken, await asyncio.gather(*map(self._write_beside, taken)), strict=True
@@ -154,12 +160,17 @@ class StoreWriter:
         )
 
     async def _is_stored(self, record: Record, timestamp_us: int) -> bool:
-        async with self._bucket.read(record.entry, timestamp_us) as there:
-            same_kind = there.content_type == record.content_type and all(
-                there.labels.get(name) == record.labels.get(name)
-                for name in _IDENTITY
-            )
-            return same_kind and _same_content(record, await there.read_all())
+        try:
+            async with self._bucket.read(record.entry, timestamp_us) as there:
+                same_kind = there.content_type == record.content_type and all(
+                    there.labels.get(name) == record.labels.get(name)
+                    for name in _IDENTITY
+                )
+                return same_kind and _same_content(record, await there.read_all())
+        except ReductError as error:
+            if error.status_code == 404:
+                return False  # what lay there has given way to the quota
+            raise
 
     def _reason(self, error: ReductError) -> str:
         """Return why a record is refused; raise where the store is rather not there."""

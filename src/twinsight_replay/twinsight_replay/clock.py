@@ -1,0 +1,45 @@
+"""The clock that playing runs on; tests put a virtual one in its place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+_COARSE_NS = 1_500_000
+_EARLY_NS = 1_000_000
+_SHORT_SLEEP_S = 0.000_05
+
+
+class Clock(Protocol):
+    """A clock that never goes back; its zero has no meaning."""
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds."""
+
+    def wait_until(self, due_ns: int, stop: threading.Event) -> None:
+        """Return at the given time, or soon after ``stop`` is set."""
+
+
+class MonotonicClock:
+    """
+    The machine's monotonic clock.
+
+    Sleeps until 1 ms before the time and then in steps of 50 µs: a single sleep of the
+    operating system comes back up to a millisecond late.
+    """
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds."""
+        return time.monotonic_ns()
+
+    def wait_until(self, due_ns: int, stop: threading.Event) -> None:
+        """Return at the given time, or soon after ``stop`` is set."""
+        while not stop.is_set():
+            left_ns = due_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                return
+            if left_ns > _COARSE_NS:
+                stop.wait((left_ns - _EARLY_NS) / 1e9)
+            else:
+                time.sleep(_SHORT_SLEEP_S)

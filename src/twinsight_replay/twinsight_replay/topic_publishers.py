@@ -1,0 +1,142 @@
+"""The ROS side of a replay: one publisher a topic, with the recorded QoS and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+import time
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from twinsight_replay.player import Due
+from twinsight_replay.timing_error import TimingError
+from twinsight_replay.topic_names import TopicNames
+from twinsight_store import labels as label
+from twinsight_store.channel import Channel
+from twinsight_store.message_types import message_class, UnknownTypeError
+from twinsight_store.ros_qos import offer_of
+
+_VOLATILE_DEPTH = 1000
+"""Messages that wait for a slow subscriber; recorded depths are often not known."""
+
+_POLL_S = 0.05
+
+
+@dataclass
+class Published:
+    """A published topic and what was done with it."""
+
+    name: str
+    type_name: str
+    publisher: Publisher | None
+    messages: int = 0
+    bytes: int = 0
+    timing: TimingError = field(default_factory=TimingError)
+
+
+class TopicPublishers:
+    """
+    Publishes stored bytes, unchanged, under the names that TopicNames gives.
+
+    on_problem is called once for each topic that cannot be published; the others go on.
+    """
+
+    def __init__(self, node: Node, names: TopicNames, on_problem: Callable[[str], None]) -> None:
+        self._node = node
+        self._names = names
+        self._on_problem = on_problem
+        self._by_source: dict[tuple[str, str], Published] = {}
+        self._by_name: dict[str, Published] = {}
+
+    @property
+    def topics(self) -> list[Published]:
+        """Return every topic that has been seen, by name."""
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+    def announce(self, robot_id: str, channels: Iterable[Channel]) -> None:
+        """Make the publishers of channels before their first message is due."""
+        for channel in channels:
+            self._topic(robot_id, channel)
+
+    def publish(self, due: Due) -> None:
+        """Publish a message, or count it where its type is not installed."""
+        message = due.message
+        topic = self._topic(message.labels.get(label.ROBOT, ''), message.channel)
+        topic.messages += 1
+        topic.bytes += len(message.data)
+        if topic.publisher is not None:
+            topic.publisher.publish(message.data)
+            topic.timing.add(due.late_ns)
+
+    def wait_for_discovery(self, least_s: float, most_s: float = 5.0) -> None:
+        """Return when every subscriber on the graph is connected, so that none misses a start."""
+        start = time.monotonic()
+        while True:
+            waited_s = time.monotonic() - start
+            if waited_s >= least_s and (waited_s >= most_s or self._all_connected()):
+                return
+            time.sleep(_POLL_S)
+
+    def finish(self, timeout_s: float = 5.0) -> None:
+        """Return when reliable subscribers have acknowledged what was published."""
+        end = time.monotonic() + timeout_s
+        for topic in self._by_name.values():
+            if topic.publisher is None:
+                continue
+            left_s = max(0.01, end - time.monotonic())
+            topic.publisher.wait_for_all_acked(Duration(nanoseconds=round(left_s * 1e9)))
+
+    def _all_connected(self) -> bool:
+        return all(
+            topic.publisher.get_subscription_count() >= self._node.count_subscribers(topic.name)
+            for topic in self._by_name.values()
+            if topic.publisher is not None
+        )
+
+    def _topic(self, robot_id: str, channel: Channel) -> Published:
+        source = (robot_id, channel.id)
+        topic = self._by_source.get(source)
+        if topic is None:
+            topic = self._by_source[source] = self._open(robot_id, channel)
+        return topic
+
+    def _open(self, robot_id: str, channel: Channel) -> Published:
+        name = self._names.published(robot_id, channel.topic)
+        topic = self._by_name.get(name)
+        if topic is not None and topic.type_name == channel.type_name:
+            return topic
+        if topic is not None:
+            self._on_problem(
+                f'topic {name}: its {channel.type_name} messages are not published, because '
+                f'others of it are {topic.type_name}'
+            )
+            name = f'{name} ({channel.type_name})'
+            return self._by_name.setdefault(name, Published(name, channel.type_name, None))
+        topic = self._by_name[name] = Published(name, channel.type_name, None)
+        if channel.message_encoding != 'cdr':
+            self._on_problem(
+                f'topic {name} is not published: its messages are {channel.message_encoding}, '
+                'not cdr'
+            )
+            return topic
+        try:
+            cls = message_class(channel.type_name)
+            topic.publisher = self._node.create_publisher(cls, name, _qos(channel))
+        except UnknownTypeError as error:
+            self._on_problem(f'topic {name} is not published: {error}')
+        return topic
+
+
+def _qos(channel: Channel) -> QoSProfile:
+    qos = offer_of(channel.offered_qos)
+    volatile = qos.durability == DurabilityPolicy.VOLATILE
+    if (
+        volatile
+        and qos.history == HistoryPolicy.KEEP_LAST
+        and qos.reliability == ReliabilityPolicy.RELIABLE
+    ):
+        qos.depth = max(qos.depth, _VOLATILE_DEPTH)
+    return qos
