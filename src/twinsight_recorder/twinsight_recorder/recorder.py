@@ -36,6 +36,7 @@ _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args --params-file recorder.yaml
 """
 _REPEAT_S = 30
+_WIDTH = 110
 
 
 class Recorder:
@@ -144,7 +145,7 @@ def _record(node: Node, settings: RecorderSettings, stop: threading.Event) -> in
         executor.spin_once(timeout_sec=0.1)
     complete = recorder.finish()
     print_summary(
-        Console(stderr=True), settings.robot_id, recorder.mission_id,
+        Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH), settings.robot_id, recorder.mission_id,
         recorder.watch.topics.values(),
     )
     if recorder.pump.failure is not None:

@@ -23,7 +23,7 @@ def print_summary(
 ) -> None:
     """Print what was recorded, topic by topic."""
     table = Table(title=f'recorded: robot {robot_id}, mission {mission_id}')
-    table.add_column('topic')
+    table.add_column('topic', overflow='fold')
     for title in ('received', 'stored', 'lost', 'dropped', 'refused', 'rate limited', 'bytes'):
         table.add_column(title, justify='right')
     sums = [0] * 7

@@ -36,6 +36,7 @@ _EXAMPLE = """examples:
 """
 _SWITCH_INTERVAL_S = 0.0005
 _INTERRUPTED = 130
+_WIDTH = 110
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +94,7 @@ def _replay(
     options: argparse.Namespace, selection: Selection, settings: StoreSettings, player: Player,
     names: TopicNames,
 ) -> int:
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
     # The thread that reads ahead must not hold up the one that publishes.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with ros_argument_errors():

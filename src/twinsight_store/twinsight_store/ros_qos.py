@@ -78,6 +78,16 @@ def offer_of(text: str) -> QoSProfile:
     )
 
 
+def is_reliable(qos: QoSProfile) -> bool:
+    """Return whether a publisher of that QoS serves reliable subscribers."""
+    return bool(qos.reliability == ReliabilityPolicy.RELIABLE)
+
+
+def is_latched(qos: QoSProfile) -> bool:
+    """Return whether a publisher of that QoS keeps its last messages for late subscribers."""
+    return bool(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 def _is(offer: dict[str, Any], key: str, word: str, number: int) -> bool:
     return str(offer.get(key)).lower() in (word, str(number))
 

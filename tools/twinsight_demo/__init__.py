@@ -1,0 +1,1 @@
+"""The demo: the whole main job with real parts, and a comparison of what came back."""

@@ -1,0 +1,210 @@
+"""The demo from start to end: source, recording, replay, comparison."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+import math
+import os
+from pathlib import Path
+import random
+import signal
+import sys
+import tempfile
+import time
+
+from rich.console import Console
+from rich.progress import Progress
+
+from twinsight_demo import display, sighting
+from twinsight_demo.child import Child, executable
+from twinsight_demo.comparison import compare
+from twinsight_demo.sighting import digest_of, Sighting
+from twinsight_recorder.bag_files import find_bags
+from twinsight_recorder.bag_reader import open_bag
+from twinsight_store.channel import Channel
+from twinsight_store.connection import StoreSettings, URL_VARIABLE
+from twinsight_store.errors import TwinsightError
+from twinsight_store.message_types import message_class, UnknownTypeError
+from twinsight_store.read import read, with_reader
+from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
+from twinsight_store.selection import Selection
+from twinsight_tools import reductstore
+from twinsight_tools.messages import exit_code_of, ToolError
+
+ROBOT = 'robot_01'
+PREFIX = '/replay'
+SIMULATED_S = 10.0
+_LONGEST_REPLAY_S = 20.0
+_WIDTH = 110
+_PARAMETERS = Path(__file__).parents[2] / 'config' / 'recorder.yaml'
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog='demo', description=__doc__, epilog='example: make demo BAG=path/to/bag.mcap'
+    )
+    parser.add_argument('--bag', type=Path, help='a recording in place of the simulated robot')
+    parser.add_argument('--seconds', type=float, default=SIMULATED_S, help='simulated time (10)')
+    options = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    # Robots of the same lab must not hear the demo, nor the demo them.
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
+
+    def run() -> int:
+        try:
+            with _scratch() as folder, _store(folder, console):
+                return 0 if _demo(options, folder, console) else 1
+        except TwinsightError as error:
+            raise ToolError(str(error)) from error
+
+    return exit_code_of(run)
+
+
+def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
+    mission = 'demo'
+    rate = 1.0
+    if options.bag:
+        published = _import_bag(options.bag, mission, folder, console)
+        times = [each.time_ns for each in published]
+        rate = max(1.0, math.ceil((max(times) - min(times)) / 1e9 / _LONGEST_REPLAY_S))
+    else:
+        published = _record_simulation(options.seconds, mission, folder, console)
+    topics = {each.topic for each in published}
+    selection = Selection(robots=(ROBOT,), missions=(mission,))
+    channels = {
+        channel.topic: channel
+        for _, channel in with_reader(_settings(), lambda reader: reader.channels(selection))
+        if channel.topic in topics
+    }
+    stored = [
+        Sighting(m.channel.topic, m.receive_ns, len(m.data), digest_of(m.data))
+        for m in read(selection, _settings())
+        if m.channel.topic in topics
+    ]
+    known = {topic: channel for topic, channel in channels.items() if _is_installed(channel)}
+    replayed = _replay(mission, known, rate, folder, console)
+    rows = compare(
+        published, stored, replayed, PREFIX, rate, frozenset(channels) - frozenset(known)
+    )
+    return display.show(console, rows, rate)
+
+
+def _record_simulation(
+    seconds: float, mission: str, folder: Path, console: Console
+) -> list[Sighting]:
+    """Record the simulated robot; return what it published."""
+    ledger = folder / 'ledger.jsonl'
+    recorder = executable(
+        'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(_PARAMETERS),
+        '-p', f'robot_id:={ROBOT}', '-p', f'mission_id:={mission}',
+    )
+    robot = executable(
+        'twinsight_sim', 'sim_robot', '--ros-args', '-p', f'duration:={seconds}',
+        '-p', f'ledger:={ledger}', '-p', 'wait_for_subscribers:=20.0',
+    )
+    with Child('recorder', recorder, folder) as recording, Child('robot', robot, folder) as robot_:
+        _show_progress(console, 'the simulated robot drives and is recorded', seconds, robot_)
+        robot_.finish(60.0)
+        time.sleep(0.5)  # the last messages are on their way through DDS
+        recording.finish(30.0, ask=signal.SIGINT)
+    return sighting.read_ledger(ledger)
+
+
+def _import_bag(bag: Path, mission: str, folder: Path, console: Console) -> list[Sighting]:
+    """Import a recording; return what is in it."""
+    console.print(f'importing {bag}')
+    command = executable(
+        'twinsight_recorder', 'import_bag', str(bag), '--robot', ROBOT, '--mission', mission,
+    )
+    with Child('import_bag', command, folder) as importing:
+        importing.finish(600.0)
+    found = []
+    for file in find_bags([bag]):
+        with open_bag(file) as reader:
+            found += [
+                Sighting(m.channel.topic, m.receive_ns, len(m.data), digest_of(m.data))
+                for m in reader.messages()
+            ]
+    return found
+
+
+def _replay(
+    mission: str, channels: dict[str, Channel], rate: float, folder: Path, console: Console
+) -> list[Sighting]:
+    """Replay the channels' topics and return what a node that listens saw of them."""
+    topics = folder / 'topics.json'
+    out = folder / 'replayed.jsonl'
+    offers = {topic: offer_of(channel.offered_qos) for topic, channel in channels.items()}
+    topics.write_text(json.dumps([
+        {
+            'topic': PREFIX + topic, 'type': channel.type_name,
+            'reliable': is_reliable(offers[topic]), 'latched': is_latched(offers[topic]),
+        }
+        for topic, channel in channels.items()
+    ]))
+    looking = [sys.executable, '-m', 'twinsight_demo.witness', str(topics), str(out)]
+    replaying = executable(
+        'twinsight_replay', 'replay', '--robot', ROBOT, '--mission', mission,
+        '--prefix', PREFIX, '--rate', str(rate), '--discovery-time', '1.5',
+    )
+    with Child('witness', looking, folder) as witness:
+        witness.wait_for('ready')
+        with Child('replay', replaying, folder) as replay:
+            _show_progress(console, 'the replay node publishes it again', None, replay)
+            replay.finish(30.0)
+        time.sleep(0.5)  # best-effort topics have no acknowledgement to wait for
+        witness.finish(60.0, ask=signal.SIGTERM)
+    return sighting.read(out)
+
+
+def _show_progress(console: Console, what: str, seconds: float | None, child: Child) -> None:
+    start = time.monotonic()
+    console.print(what, highlight=False)
+    if not console.is_terminal:
+        while child.running:
+            time.sleep(0.1)
+        return
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(what, total=seconds)
+        while child.running:
+            progress.update(task, completed=time.monotonic() - start)
+            time.sleep(0.1)
+
+
+def _settings() -> StoreSettings:
+    return StoreSettings.from_environment()
+
+
+def _is_installed(channel: Channel) -> bool:
+    try:
+        message_class(channel.type_name)
+    except UnknownTypeError:
+        return False
+    return True
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix='twinsight-demo-') as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _store(folder: Path, console: Console) -> Iterator[None]:
+    """Run a store of the demo's own, so that it neither finds nor leaves other data."""
+    program = reductstore.find()
+    if program is None:
+        raise ToolError('ReductStore is not installed: run `make setup`')
+    with reductstore.running(program, folder / 'reductstore') as server:
+        os.environ[URL_VARIABLE] = server.url
+        console.print(f'ReductStore runs at {server.url} for the demo', highlight=False)
+        yield
+
+
+if __name__ == '__main__':
+    sys.exit(main())
