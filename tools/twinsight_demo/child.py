@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 import signal
 import subprocess
@@ -21,12 +21,15 @@ class Child:
     Its standard output and error go into ``<folder>/<name>.out`` and ``.err``.
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.out = folder / f'{name}.out'
         self.err = folder / f'{name}.err'
         with self.out.open('wb') as out, self.err.open('wb') as err:
-            self._process = subprocess.Popen(command, stdout=out, stderr=err)
+            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=env)
 
     def __enter__(self) -> Child:
         return self
@@ -35,9 +38,11 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        self.kill()
+
+    def text(self) -> str:
+        """Return what it printed so far, standard error first."""
+        return self.err.read_text() + self.out.read_text()
 
     @property
     def running(self) -> bool:
@@ -47,31 +52,41 @@ class Child:
     def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
         """Return when the text stands in its output; raise ToolError where it does not come."""
         end = time.monotonic() + timeout_s
-        while text not in self.out.read_text() + self.err.read_text():
+        while text not in self.text():
             if not self.running:
                 raise ToolError(f'{self.name} ended early:\n{self._tail()}')
             if time.monotonic() > end:
                 raise ToolError(f'{self.name} did not say {text!r} in time:\n{self._tail()}')
             time.sleep(_POLL_S)
 
-    def finish(self, timeout_s: float, ask: signal.Signals | None = None) -> str:
+    def end(self, timeout_s: float, ask: signal.Signals | None = None) -> int:
         """
-        Return its standard output after it ended well; ``ask`` is the signal to end it with.
+        Return its exit code after it ended; ``ask`` is the signal to end it with.
 
-        Raises ToolError where it takes too long or fails.
+        Raises ToolError where it takes too long.
         """
         if ask is not None and self.running:
             self._process.send_signal(ask)
         try:
-            code = self._process.wait(timeout_s)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise ToolError(f'{self.name} did not end in time:\n{self._tail()}') from error
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL) where it still runs."""
+        if self.running:
+            self._process.kill()
+        self._process.wait()
+
+    def finish(self, timeout_s: float, ask: signal.Signals | None = None) -> str:
+        """Return its standard output after it ended well; raise ToolError where it failed."""
+        code = self.end(timeout_s, ask)
         if code != 0:
             raise ToolError(f'{self.name} failed ({code}):\n{self._tail()}')
         return self.out.read_text()
 
     def _tail(self) -> str:
-        return '\n'.join((self.err.read_text() + self.out.read_text()).splitlines()[-15:])
+        return '\n'.join(self.text().splitlines()[-15:])
 
 
 def executable(package: str, name: str, *arguments: str) -> list[str]:

@@ -1,0 +1,137 @@
+"""Reading launch/stack.yaml without launch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stack import Process, read, Stack
+import yaml
+
+from twinsight_tools.messages import UsageError
+
+ARGUMENTS = """
+- arg: {name: robot_id, default: robot_01, description: the robot}
+- arg: {name: config, default: $(find-pkg-share shop)/shop.yaml, description: parameters}
+- arg: {name: open, default: 'true', description: start it}
+"""
+NODE = """
+- node:
+    pkg: shop
+    exec: till
+    name: till
+    namespace: $(var robot_id)
+    if: $(var open)
+    args: --robot $(var robot_id) --config=$(var config)
+    param:
+    - from: $(var config)
+    - {name: robot_id, value: $(var robot_id), type: str}
+"""
+
+
+Make = Callable[[str], Stack]
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    """Return the share folder of package shop."""
+    (tmp_path / 'shop.yaml').write_text('')
+    return tmp_path
+
+
+@pytest.fixture
+def make(share: Path) -> Make:
+    """Return a function that reads a stack of the given entries."""
+
+    def make(entries: str) -> Stack:
+        path = share / 'stack.yaml'
+        path.write_text(f'launch:\n{entries}')
+        return read(path)
+
+    return make
+
+
+@pytest.fixture
+def till(make: Make, share: Path) -> Callable[..., Process]:
+    """Return a function that gives the one process of the stack above."""
+
+    def till(*words: str, entries: str = ARGUMENTS + NODE) -> Process:
+        described = make(entries)
+        [process] = described.processes(described.scope(words, lambda _: share))
+        return process
+
+    return till
+
+
+def test_the_projects_own_stack_is_understood() -> None:
+    path = Path(__file__).resolve().parents[2] / 'launch' / 'stack.yaml'
+    described = read(path)
+    scope = described.scope(['recorder:=false', 'replay:=true', 'rate:=2'], lambda _: path.parent)
+    [replay] = described.processes(scope)
+    assert (replay.package, replay.executable) == ('twinsight_replay', 'replay')
+    assert replay.arguments[replay.arguments.index('--rate') + 1] == '2'
+    assert replay.arguments[replay.arguments.index('--prefix') + 1] == '/replay'
+
+
+def test_arguments_take_their_default_or_the_last_value(make: Make, share: Path) -> None:
+    scope = make(ARGUMENTS).scope(['robot_id:=a', 'robot_id:=b:=c'], lambda _: share)
+    assert scope.values == {
+        'robot_id': 'b:=c',
+        'config': f'{share}/shop.yaml',
+        'open': 'true',
+    }
+
+
+def test_a_value_is_one_word_whatever_it_holds(till: Callable[..., Process], share: Path) -> None:
+    process = till('robot_id:=robot_05')
+    assert process.arguments == ('--robot', 'robot_05', f'--config={share}/shop.yaml')
+    odd = share / 'with space $(var x).yaml'
+    odd.write_text('')
+    assert till(f'config:={odd}').arguments[-1] == f'--config={odd}'
+
+
+def test_values_of_parameters_stay_strings_and_name_the_node_in_full(
+    till: Callable[..., Process], share: Path
+) -> None:
+    process = till('robot_id:=r7')
+    assert process.parameters == (share / 'shop.yaml', {'robot_id': 'r7'})
+    words = process.words(share)
+    start = words.index('--ros-args')
+    assert words[start + 1 : start + 5] == ['-r', '__node:=till', '-r', '__ns:=/r7']
+    assert words[start + 5 : start + 8] == [
+        '--params-file',
+        str(share / 'shop.yaml'),
+        '--params-file',
+    ]
+    assert yaml.safe_load(Path(words[-1]).read_text()) == {
+        '/r7/till': {'ros__parameters': {'robot_id': 'r7'}}
+    }
+
+
+@pytest.mark.parametrize('text', ['false', 'False', '0'])
+def test_a_node_may_be_off(text: str, make: Make, share: Path) -> None:
+    described = make(ARGUMENTS + NODE)
+    assert described.processes(described.scope([f'open:={text}'], lambda _: share)) == []
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('- node:', '- executable:', 'executable till: unknown entry'),
+        ('exec: till', 'exec: till\n    respawn: true', "node till: 'respawn' is unknown"),
+        ('    pkg: shop\n', '', 'node till: pkg is missing'),
+        ('type: str', 'type: int', 'node till: parameter robot_id has a type other than str'),
+        ('default: robot_01', 'default: 1', 'arg robot_id: default is not a string'),
+    ],
+)
+def test_what_only_launch_understands_is_refused(
+    old: str, new: str, message: str, make: Make
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        make((ARGUMENTS + NODE).replace(old, new))
+
+
+@pytest.mark.parametrize('text', ['$(env HOME)', '$(var robot)', '$(var $(var robot_id))', '$('])
+def test_an_unknown_substitution_is_refused(text: str, till: Callable[..., Process]) -> None:
+    entries = (ARGUMENTS + NODE).replace('--robot $(var robot_id)', f'--robot {text}')
+    with pytest.raises(UsageError, match='known|no such argument'):
+        till(entries=entries)

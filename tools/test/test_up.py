@@ -1,0 +1,216 @@
+"""tools/up with real processes: its arguments, its output, its end."""
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UP = str(ROOT / 'tools' / 'up')
+SIMULATOR = ('recorder:=false', 'sim:=true')
+TIMEOUT_S = 60.0
+
+Env = dict[str, str]
+
+# Runs the supervisor on shell commands, each with 0.3 s between the signals.
+SUPERVISE = """
+import os, sys
+from stack import Process
+from supervisor import Output, Supervisor
+def plan(label):
+    return Process(label, '', '', (), (), '/**', (), 0.3, 0.3)
+commands = [(plan(f'node_{n}'), ['sh', '-c', text]) for n, text in enumerate(sys.argv[1:])]
+sys.exit(Supervisor(Output()).run(commands, os.environ))
+"""
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / 'install' / 'twinsight_sim').exists(),
+    reason='needs the workspace: run `make build`',
+)
+
+
+@pytest.fixture(scope='module')
+def env() -> Env:
+    """Return an environment in which DDS stays on this machine, in a domain of its own."""
+    return {
+        **os.environ,
+        'ROS_DOMAIN_ID': str(random.randint(1, 100)),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    }
+
+
+class Run:
+    """A command under way, whose output is read line by line."""
+
+    def __init__(self, argv: list[str], env: Env) -> None:
+        self.popen = subprocess.Popen(
+            argv, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert self.popen.stdout is not None
+        self.lines: list[str] = []
+        self._rest = self.popen.stdout
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Read on until a line matches."""
+        for line in self._rest:
+            self.lines.append(line)
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f'ended without {pattern!r}:\n{"".join(self.lines)}')
+
+    def end(self) -> int:
+        """Read the rest and return the exit code."""
+        self.lines += self._rest
+        return self.popen.wait(TIMEOUT_S)
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(env: Env) -> Iterator[Start]:
+    """Return a function that starts a command; what still runs at the end is ended."""
+    runs: list[Run] = []
+
+    def start(*argv: str) -> Run:
+        runs.append(Run(list(argv), env))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.popen.terminate()  # which ends the nodes too, where a kill would leave them behind
+        run.popen.wait(TIMEOUT_S)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ('words', 'expected'),
+    [
+        (['robot:=robot_05'], "unknown argument 'robot'; accepted: robot_id, mission_id"),
+        (['sim'], "'sim' is not of the form NAME:=VALUE; accepted names: robot_id"),
+        (['sim:=maybe'], 'sim:=maybe is neither true nor false; accepted: true, 1, false, 0'),
+        (['config:=/nowhere.yaml'], 'config:=/nowhere.yaml: no such parameter file'),
+        ([*SIMULATOR, 'namespace:=5th'], 'namespace:=5th is not a ROS namespace'),
+        (['recorder:=false'], 'no part of the stack is on'),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_code_2(
+    words: list[str], expected: str, env: Env
+) -> None:
+    done = subprocess.run([UP, *words], env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 2
+    assert done.stdout == ''
+    assert done.stderr.startswith(f'error: {expected}')
+    assert done.stderr.count('\n') == 1
+
+
+def test_show_args_names_every_argument_with_its_default(env: Env) -> None:
+    done = subprocess.run([UP, '-s'], env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0
+    assert "    'robot_id':\n" in done.stdout
+    assert "(default: 'robot_01')" in done.stdout
+    shown = re.findall(r"^    '(\w+)':$", done.stdout, re.MULTILINE)
+    assert shown == re.findall(
+        r'^- arg:\n    name: (\w+)$', (ROOT / 'launch' / 'stack.yaml').read_text(), re.MULTILINE
+    )
+
+
+def test_help_shows_an_example(env: Env) -> None:
+    done = subprocess.run([UP, '--help'], env=env, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert 'tools/up robot_id:=robot_05' in done.stdout
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_cleanly(number: signal.Signals, start: Start) -> None:
+    run = start(UP, *SIMULATOR, 'namespace:=robot_05')
+    pid = int(run.wait_for(r'^\[up\] sim_robot started, pid (\d+)$')[1])
+    run.wait_for(r'^\[sim_robot\] .*until stopped$')
+    time.sleep(0.5)
+    assert is_running(pid)
+    run.popen.send_signal(number)
+    assert run.end() == 0
+    assert not is_running(pid)
+    assert re.search(r'^\[sim_robot\] .* messages published', ''.join(run.lines), re.MULTILINE)
+    assert run.lines[-1] == '[up] sim_robot ended, exit code 0\n'
+    assert all(re.match(r'\[(up|sim_robot)\] ', line) for line in run.lines), run.lines
+
+
+def test_the_first_failure_is_the_exit_code_and_the_others_go_on(start: Start) -> None:
+    run = start(
+        sys.executable, '-c', SUPERVISE, 'sleep 0.3; exit 4', 'exit 3', 'sleep 0.6; echo alive'
+    )
+    assert run.end() == 3
+    assert '[up] node_1 died, exit code 3\n' in run.lines
+    assert '[up] node_0 died, exit code 4\n' in run.lines
+    assert '[node_2] alive\n' in run.lines
+
+
+def test_a_failure_before_ctrl_c_stays_the_exit_code(start: Start) -> None:
+    run = start(sys.executable, '-c', SUPERVISE, 'exit 3', 'exec sleep 60')
+    run.wait_for('node_0 died')
+    run.popen.send_signal(signal.SIGINT)
+    assert run.end() == 3
+
+
+def test_a_node_that_does_not_end_is_terminated_then_killed(start: Start) -> None:
+    stubborn = "trap '' INT TERM; echo deaf; while :; do sleep 0.05; done"
+    run = start(sys.executable, '-c', SUPERVISE, stubborn)
+    pid = int(run.wait_for(r'started, pid (\d+)')[1])
+    run.wait_for('deaf')
+    run.popen.send_signal(signal.SIGINT)
+    assert run.end() == 0
+    assert run.lines[-4:] == [
+        '[up] stopping node_0\n',
+        '[up] node_0 did not end in time, sent SIGTERM\n',
+        '[up] node_0 did not end in time, sent SIGKILL\n',
+        '[up] node_0 ended, signal SIGKILL\n',
+    ]
+    assert not is_running(pid)
+
+
+def test_names_are_coloured_on_a_terminal_only(start: Start, env: Env) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.run(
+        [sys.executable, '-c', SUPERVISE, 'printf "a\\nlast, without newline"'],
+        env=env,
+        stdout=theirs,
+        timeout=TIMEOUT_S,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert '\x1b[33m[node_0]\x1b[0m a\r\n' in shown
+    assert '\x1b[33m[node_0]\x1b[0m last, without newline\r\n' in shown
+
+    run = start(sys.executable, '-c', SUPERVISE, 'echo a')
+    assert run.end() == 0
+    assert '[node_0] a\n' in run.lines
+    assert '\x1b' not in ''.join(run.lines)
+
+
+def test_nodes_end_when_nobody_reads_the_output(env: Env) -> None:
+    chatty = 'while :; do echo line; sleep 0.05; done'
+    run = subprocess.Popen(
+        [sys.executable, '-c', SUPERVISE, chatty], env=env, stdout=subprocess.PIPE
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(TIMEOUT_S) == 0
