@@ -19,6 +19,7 @@ from rclpy.node import Node
 sys.path.insert(0, str(Path(__file__).parent / 'tools'))
 
 from twinsight_demo.child import Child, executable  # noqa: E402
+
 from twinsight_store.connection import StoreSettings  # noqa: E402
 from twinsight_tools import reductstore  # noqa: E402
 from twinsight_tools.launch import Program  # noqa: E402
@@ -111,7 +112,8 @@ def ros(tmp_path: Path) -> Iterator[RosDomain]:
 @pytest.fixture
 def recording() -> Callable[[str], Path]:
     """Return a function that finds a real recording, or skips the test where there is none."""
-    data = Path(os.environ.get('TWINSIGHT_TEST_DATA', Path(__file__).parent.parent / 'shared/data'))
+    beside = Path(__file__).parent.parent / 'shared' / 'data'
+    data = Path(os.environ.get('TWINSIGHT_TEST_DATA', beside))
 
     def find(name: str) -> Path:
         path = data / name

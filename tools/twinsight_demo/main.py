@@ -150,7 +150,7 @@ def _replay(
     looking = [sys.executable, '-m', 'twinsight_demo.witness', str(topics), str(out)]
     replaying = executable(
         'twinsight_replay', 'replay', '--robot', ROBOT, '--mission', mission,
-        '--prefix', PREFIX, '--rate', str(rate), '--discovery-time', '1.5',
+        '--prefix', PREFIX, '--rate', str(rate), '--wait-for-subscribers', '20',
     )
     with Child('witness', looking, folder) as witness:
         witness.wait_for('ready')

@@ -29,7 +29,7 @@ from twinsight_recorder.topic_rules import TopicRules
 from twinsight_recorder.topic_watch import TopicWatch
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.parameters import validated
-from twinsight_store.ros_arguments import own_arguments, ros_argument_errors
+from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args -p robot_id:=robot_05 -p mission_id:=mission_42
@@ -117,19 +117,20 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
+        own, ros = split_arguments(arguments)
         argparse.ArgumentParser(
             prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        ).parse_args(own_arguments(arguments))
+        ).parse_args(own)
         with ros_argument_errors():
-            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
             node = rclpy.create_node(
                 'recorder',
                 allow_undeclared_parameters=True,
                 automatically_declare_parameters_from_overrides=True,
             )
         given = {name: p.value for name, p in node.get_parameters_by_prefix('').items()}
-        return _record(node, validated(RecorderSettings, given, arguments), stop)
+        return _record(node, validated(RecorderSettings, given, ros), stop)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -145,8 +146,8 @@ def _record(node: Node, settings: RecorderSettings, stop: threading.Event) -> in
         executor.spin_once(timeout_sec=0.1)
     complete = recorder.finish()
     print_summary(
-        Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH), settings.robot_id, recorder.mission_id,
-        recorder.watch.topics.values(),
+        Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH),
+        settings.robot_id, recorder.mission_id, recorder.watch.topics.values(),
     )
     if recorder.pump.failure is not None:
         raise recorder.pump.failure

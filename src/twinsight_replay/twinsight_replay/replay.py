@@ -20,7 +20,7 @@ from twinsight_store import layout
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
 from twinsight_store.read import read, with_reader
-from twinsight_store.ros_arguments import own_arguments, ros_argument_errors
+from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
     add_selection_arguments,
@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Replay what the command line selects; return the exit code."""
     arguments = sys.argv if arguments is None else arguments
     try:
-        options = _parser().parse_args(join_relative_times(own_arguments(arguments)))
+        own, ros = split_arguments(arguments)
+        options = _parser().parse_args(join_relative_times(own))
         selection = selection_from(options)
         settings = StoreSettings.from_environment(bucket=options.bucket or layout.DEFAULT_BUCKET)
         player = Player(options.rate)
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         with ros_argument_errors():
-            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
         code = _replay(options, selection, settings, player, names)
         return _INTERRUPTED if interrupted else code
     except ConfigurationError as error:
@@ -86,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         '--discovery-time', type=float, default=1.0, metavar='SECONDS',
         help='how long to wait for subscribers before the first message (1.0)',
     )
+    parser.add_argument(
+        '--wait-for-subscribers', type=float, default=0.0, metavar='SECONDS',
+        help='begin when each topic has a subscriber, or after so long (0: do not wait for them)',
+    )
     parser.add_argument('--json', action='store_true', help='print what was done as JSON')
     return parser
 
@@ -109,7 +114,11 @@ def _replay(
     for topic in names.unused([channel.topic for _, channel in channels]):
         log.warning(f'--remap {topic}: the selection has no such topic')
     console.print(f'{selection.describe()}: playing {format_span(*span)}', highlight=False)
-    publishers.wait_for_discovery(options.discovery_time)
+    if options.wait_for_subscribers > 0:
+        if lonely := publishers.wait_for_subscribers(options.wait_for_subscribers):
+            log.warning(f'no subscriber on {", ".join(lonely)}; playing all the same')
+    else:
+        publishers.wait_for_discovery(options.discovery_time)
     with shown(console, span) as position:
         messages = read(selection, settings, on_bad_record=lambda error: log.error(str(error)))
         for due in player.play(messages):

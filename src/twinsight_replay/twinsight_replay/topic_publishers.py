@@ -23,6 +23,9 @@ _VOLATILE_DEPTH = 1000
 """Messages that wait for a slow subscriber; recorded depths are often not known."""
 
 _POLL_S = 0.05
+_LONGEST_CONNECTING_S = 4.0
+_SETTLE_S = 0.5
+"""A subscriber's own side may learn of its publisher a little later."""
 
 
 @dataclass
@@ -71,13 +74,34 @@ class TopicPublishers:
             topic.publisher.publish(message.data)
             topic.timing.add(due.late_ns)
 
-    def wait_for_discovery(self, least_s: float, most_s: float = 5.0) -> None:
-        """Return when every subscriber on the graph is connected, so that none misses a start."""
+    def wait_for_discovery(self, least_s: float) -> None:
+        """Return after that time, when every subscriber that was found by then is connected."""
+        self._wait(least_s, least_s + _LONGEST_CONNECTING_S, lambda topic: (
+            topic.publisher.get_subscription_count() >= self._node.count_subscribers(topic.name)
+        ))
+
+    def wait_for_subscribers(self, most_s: float) -> list[str]:
+        """Wait until each topic has a subscriber, at most so long; return those without one."""
+        lonely = self._wait(
+            0.0, most_s, lambda topic: topic.publisher.get_subscription_count() > 0
+        )
+        if not lonely:
+            time.sleep(_SETTLE_S)
+        return lonely
+
+    def _wait(
+        self, least_s: float, most_s: float, is_ready: Callable[[Published], bool]
+    ) -> list[str]:
         start = time.monotonic()
         while True:
             waited_s = time.monotonic() - start
-            if waited_s >= least_s and (waited_s >= most_s or self._all_connected()):
-                return
+            missing = [
+                topic.name
+                for topic in self._by_name.values()
+                if topic.publisher is not None and not is_ready(topic)
+            ]
+            if waited_s >= most_s or (waited_s >= least_s and not missing):
+                return missing
             time.sleep(_POLL_S)
 
     def finish(self, timeout_s: float = 5.0) -> None:
@@ -88,13 +112,6 @@ class TopicPublishers:
                 continue
             left_s = max(0.01, end - time.monotonic())
             topic.publisher.wait_for_all_acked(Duration(nanoseconds=round(left_s * 1e9)))
-
-    def _all_connected(self) -> bool:
-        return all(
-            topic.publisher.get_subscription_count() >= self._node.count_subscribers(topic.name)
-            for topic in self._by_name.values()
-            if topic.publisher is not None
-        )
 
     def _topic(self, robot_id: str, channel: Channel) -> Published:
         source = (robot_id, channel.id)

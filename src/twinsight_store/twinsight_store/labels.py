@@ -46,8 +46,9 @@ def encode(value: str) -> str:
         return ''.join(f'%{byte:02X}' for byte in character.encode())
 
     encoded = _UNSAFE.sub(escape, value)
-    if encoded and all(map(_DURATION_PART.fullmatch, encoded.split())):
-        # In a condition the server takes "1h", and "m1", for a duration.
+    duration = encoded and all(map(_DURATION_PART.fullmatch, encoded.split()))
+    if duration or not math.isfinite(_number(encoded) or 0):
+        # In a condition the server takes "1h", and "m1", for a duration; "nan" equals nothing.
         return f'%{ord(encoded[0]):02X}{encoded[1:]}'
     return encoded
 
@@ -55,6 +56,14 @@ def encode(value: str) -> str:
 def decode(value: str) -> str:
     """Return the text that encode() made a label value of."""
     return unquote(value) if '%' in value else value
+
+
+def _number(text: str) -> float | None:
+    """Return the number that the server takes a label for, None where it stays text."""
+    try:
+        return float('text' if '_' in text else text)  # only Python reads 1_000
+    except ValueError:
+        return None
 
 
 def user_labels(record_labels: Mapping[str, str]) -> dict[str, str]:
@@ -98,21 +107,19 @@ def record_labels(
     return {name: encode(value) for name, value in values.items() if value}
 
 
-def condition(name: str, value: str) -> dict[str, Any] | None:
+def condition(name: str, value: str) -> dict[str, Any]:
     """
     Return a ReductStore condition that holds for every record whose label has the value.
 
     The server compares what looks like a number as a number (``042`` equals ``42``), so the
-    condition may hold for more records: whoever reads them compares the text again. None
-    means that the server cannot be asked.
+    condition may hold for more records: whoever reads them compares the text again.
     """
     encoded = encode(value)
     if _INTEGER.fullmatch(encoded):
         return {'$eq': [f'&{name}', int(encoded)]}
     if encoded in ('true', 'false'):
         return {'$eq': [f'&{name}', encoded == 'true']}
-    try:
-        number = float(encoded)
-    except ValueError:
-        return {'$eq': [f'&{name}', {'$cast': [encoded, 'string']}]}
-    return {'$eq': [f'&{name}', number]} if math.isfinite(number) else None
+    number = _number(encoded)
+    if number is not None:
+        return {'$eq': [f'&{name}', number]}
+    return {'$eq': [f'&{name}', {'$cast': [encoded, 'string']}]}

@@ -151,9 +151,10 @@ def _file_of(path: Sequence[str], arguments: Sequence[str]) -> str:
     key = '.'.join(path)
     if any(argument.startswith(f'{key}:=') for argument in arguments):
         return 'argument -p'
-    for file in reversed(parameter_files(arguments)):
-        if any(_has(block, path) for block in _blocks(_load(file))):
-            return file
+    for length in range(len(path), -1, -1):  # a missing key is said of the file with its parent
+        for file in reversed(parameter_files(arguments)):
+            if any(_has(block, path[:length]) for block in _blocks(_load(file))):
+                return file
     return 'parameters'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 import queue
 import threading
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from twinsight_store.reader import StoreReader
 from twinsight_store.selection import Selection
 
 _READ_AHEAD = 4
+_LONGEST_WAIT_S = 0.2
 
 T = TypeVar('T')
 
@@ -39,7 +41,7 @@ def read(
     def hand_over(item: list[Message] | Exception | None) -> None:
         while not stopped.is_set():
             try:
-                batches.put(item, timeout=0.2)
+                batches.put(item, timeout=_LONGEST_WAIT_S)
                 return
             except queue.Full:
                 continue
@@ -50,13 +52,20 @@ def read(
             if on_bad_record:
                 reader.on_bad_record = on_bad_record
             async for batch in reader.batches(selection):
-                if stopped.is_set():
-                    return
                 hand_over(batch)
+
+    async def fetch_until_stopped() -> None:
+        fetching = asyncio.create_task(fetch())
+        while not fetching.done() and not stopped.is_set():
+            await asyncio.wait([fetching], timeout=_LONGEST_WAIT_S)
+        if not fetching.done():
+            fetching.cancel()  # it may be waiting for a store that is away
+        with suppress(asyncio.CancelledError):
+            await fetching
 
     def work() -> None:
         try:
-            asyncio.run(fetch())
+            asyncio.run(fetch_until_stopped())
             hand_over(None)
         except Exception as error:  # every failure belongs to whoever iterates
             hand_over(error)

@@ -80,7 +80,10 @@ class StoreReader:
         names = [entry.name for entry in entries]
         when = selection.condition()
         start_us, stop_us = _bounds(entries, selection)
-        first_us = await first_timestamp(self._connection, names, start_us, stop_us, when)
+        known = await self._reaching_in(names, selection, start_us, head=True)
+        first_us: int | None = start_us
+        if not known:
+            first_us = await first_timestamp(self._connection, names, start_us, stop_us, when)
         if first_us is None:
             raise await self._nothing(selection)
         step_s = max(1, (stop_us - first_us) // 1_000_000 // _SPAN_SAMPLES)
@@ -89,9 +92,9 @@ class StoreReader:
             head=True,
         )
         near_us = max((record.timestamp_us for record in samples), default=first_us)
-        last = await fetch(self._connection, names, near_us, stop_us, when, head=True)
+        known += await fetch(self._connection, names, near_us, stop_us, when, head=True)
         last_us = max(
-            (_integer(record, label.END_US, record.timestamp_us) for record in last),
+            (_integer(record, label.END_US, record.timestamp_us) for record in known),
             default=near_us,
         )
         return (
@@ -127,14 +130,19 @@ class StoreReader:
         names = [entry.name for entry in entries]
         when = selection.condition()
         start_us, stop_us = _bounds(entries, selection)
-        if selection.from_ns is not None:
-            reaches_in = all_of({f'&{label.END_US}': {'$gte': start_us}}, when)
-            reach_us = max(0, start_us - layout.MAX_CHUNK_SPAN_NS // 1000)
-            yield Window(
-                await fetch(self._connection, names, reach_us, start_us, reaches_in), start_us
-            )
+        yield Window(await self._reaching_in(names, selection, start_us), start_us)
         async for window in fetch_windows(self._connection, names, start_us, stop_us, when):
             yield window
+
+    async def _reaching_in(
+        self, names: list[str], selection: Selection, start_us: int, head: bool = False
+    ) -> list[FetchedRecord]:
+        """Return the chunks from before the span whose last messages may lie in it."""
+        if selection.from_ns is None:
+            return []
+        reaches_in = all_of({f'&{label.END_US}': {'$gte': start_us}}, selection.condition())
+        reach_us = max(0, start_us - layout.MAX_CHUNK_SPAN_NS // 1000)
+        return await fetch(self._connection, names, reach_us, start_us, reaches_in, head)
 
     def _selected(self, record: FetchedRecord, selection: Selection) -> list[Message]:
         """Return the record's messages that are selected; report it where it cannot be read."""
@@ -180,7 +188,7 @@ class StoreReader:
         if record.labels.get(label.CHANNEL, '') not in known:
             self._channels.update(await self._catalog.channels([record.entry]))
             known = self._of(record.entry)
-            known.setdefault(record.labels.get(label.CHANNEL, ''), known.get('', _UNKNOWN))
+            known.setdefault(record.labels.get(label.CHANNEL, ''), _UNKNOWN)
 
     def _channel(self, record: FetchedRecord) -> Channel:
         channel = self._of(record.entry).get(record.labels.get(label.CHANNEL, ''), _UNKNOWN)
@@ -190,7 +198,7 @@ class StoreReader:
             return chunk.channel_of(record.data, record.entry, record.timestamp_us)
         raise RecordError(
             f'{record.entry}: the type of its messages is not known: '
-            f'the entry has no {layout.ATTACHMENT} attachment'
+            f'no {layout.ATTACHMENT} attachment of the entry describes it'
         )
 
     def _of(self, entry: str) -> dict[str, Channel]:

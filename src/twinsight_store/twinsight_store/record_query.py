@@ -23,7 +23,7 @@ from tenacity import (
 
 from twinsight_store.batch_response import FetchedRecord, parse_batch
 from twinsight_store.connection import Connection, store_errors
-from twinsight_store.errors import StoreUnavailableError
+from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
 from twinsight_store.selection import all_of
 
 PATIENCE_S = 60.0
@@ -117,6 +117,8 @@ async def fetch(
 
     head  fetch labels only, no bytes
     """
+    if start_us is not None and stop_us is not None and start_us >= stop_us:
+        return []  # the server refuses such a question
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailableError),
         wait=wait_exponential(multiplier=0.2, max=5),
@@ -151,9 +153,14 @@ async def _fetch_once(
     found: list[FetchedRecord] = []
     size = 0
     while True:
-        status, headers, body = await connection.request(
-            'HEAD' if head else 'GET', f'/io/{bucket}/read', headers=query
-        )
+        try:
+            status, headers, body = await connection.request(
+                'HEAD' if head else 'GET', f'/io/{bucket}/read', headers=query
+            )
+        except StoreRefusedError as error:
+            if error.status == 404:  # restarted since the question; asked again, it knows
+                raise StoreUnavailableError(str(error)) from error
+            raise
         if status == _NO_MORE:
             return found
         with store_errors(connection.settings):

@@ -6,22 +6,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.utilities import remove_ros_args
 
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.parameters import check_parameter_files
 
 
-def own_arguments(arguments: Sequence[str]) -> list[str]:
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """
-    Return what is not for ROS, without the program's name.
+    Return a command's own arguments, and those for ``rclpy.init``.
 
-    Raises ConfigurationError where the ROS arguments, or a parameter file that they name,
-    cannot be understood.
+    arguments  as in ``sys.argv``; what is for ROS stands between ``--ros-args`` and ``--``
+
+    rclpy's own way to set them apart would also take ``--remap a:=b`` from a command.
+    Raises ConfigurationError where a parameter file cannot be read.
     """
-    check_parameter_files(arguments)
-    with ros_argument_errors():
-        return list(remove_ros_args(list(arguments)))[1:]
+    own: list[str] = []
+    ros = list(arguments[:1])
+    for_ros = False
+    for argument in arguments[1:]:
+        if argument == '--ros-args':
+            for_ros = True
+        (ros if for_ros else own).append(argument)
+        if argument == '--':
+            for_ros = False
+    check_parameter_files(ros)
+    return own, ros
 
 
 @contextmanager

@@ -106,6 +106,6 @@ def all_of(*conditions: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _any_of(name: str, values: tuple[str, ...]) -> dict[str, Any] | None:
     conditions = [label.condition(name, value) for value in values]
-    if not conditions or None in conditions:
-        return None
-    return conditions[0] if len(conditions) == 1 else {'$or': conditions}
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return {'$or': conditions}

@@ -45,6 +45,9 @@ def join_relative_times(arguments: Sequence[str]) -> list[str]:
 
 def selection_from(arguments: argparse.Namespace) -> Selection:
     """Return the selection that was typed; raise ConfigurationError where it is no selection."""
+    for name in ('robot', 'mission', 'sensor', 'topic'):
+        if '' in getattr(arguments, name):
+            raise ConfigurationError(f'--{name} is empty: give a value, or leave the option out')
     labels = {}
     for text in arguments.label:
         name, equals, value = text.partition('=')

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, AsyncExitStack
+import json
+import time
 from typing import NamedTuple
 
 from reduct import Bucket, ReductError
@@ -72,14 +75,21 @@ class StoreWriter:
         self._bucket = bucket
         self._settings = settings
         self._described: set[tuple[str, str]] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def write(self, records: Sequence[Record]) -> Written:
         """
         Write at most a request's worth of records (see batches()).
 
+        Calls for different entries run at the same time, those for one entry one after the
+        other: ReductStore 1.21 locks up where two requests write to one entry.
         Raises StoreUnavailableError where the store does not answer, StoreRefusedError where
         it refuses the whole request; then some of the records may be stored all the same.
         """
+        async with self._turn(record.entry for record in records):
+            return await self._write(records)
+
+    async def _write(self, records: Sequence[Record]) -> Written:
         with store_errors(self._settings):
             await self._describe(records)
             batch = RecordBatch()
@@ -112,9 +122,8 @@ class StoreWriter:
                 else:
                     refused.append(Refusal(sent[place], self._reason(error)))
             present: list[Record] = []
-            for record, outcome in zip(
-                taken, await asyncio.gather(*map(self._write_beside, taken)), strict=True
-            ):
+            for record in taken:
+                outcome = await self._write_beside(record)
                 if isinstance(outcome, Refusal):
                     refused.append(outcome)
                 else:
@@ -122,15 +131,37 @@ class StoreWriter:
         return Written(stored, present, refused)
 
     async def describe(self, entry: str, channel: Channel) -> None:
-        """Store what has to be known to read the channel's messages."""
+        """
+        Store what has to be known to read the channel's messages.
+
+        Where the store has no room for it, the next call tries again.
+        """
         if (entry, channel.id) in self._described:
             return
-        attachment = channel.to_attachment()
-        with store_errors(self._settings):
-            await self._bucket.write_attachments(
-                entry, {layout.ATTACHMENT: attachment, layout.attachment_key(channel): attachment}
+        # Not with write_attachments(), which keeps silent about what was refused.
+        attachment = json.dumps(channel.to_attachment()).encode()
+        batch = RecordBatch()
+        now_us = time.time_ns() // 1000
+        for shift, key in enumerate((layout.ATTACHMENT, layout.attachment_key(channel))):
+            batch.add(
+                f'{entry}/$meta',
+                now_us + shift,
+                attachment,
+                content_type='application/json',
+                labels={'key': key},
             )
-        self._described.add((entry, channel.id))
+        with store_errors(self._settings):
+            errors = await self._bucket.write_record_batch(batch)
+        if not errors:
+            self._described.add((entry, channel.id))
+
+    @asynccontextmanager
+    async def _turn(self, entries: Iterable[str]) -> AsyncIterator[None]:
+        """Wait until no other call writes to the entries, and keep them until the end."""
+        async with AsyncExitStack() as stack:
+            for entry in sorted(set(entries)):  # one order, so nobody waits in a circle
+                await stack.enter_async_context(self._turns.setdefault(entry, asyncio.Lock()))
+            yield
 
     async def _describe(self, records: Sequence[Record]) -> None:
         for entry, channel in {(record.entry, record.channel): None for record in records}:

@@ -1,0 +1,292 @@
+"""The replay command over real DDS, from a real ReductStore."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from twinsight_demo import sighting
+from twinsight_demo.comparison import compare
+from twinsight_demo.sighting import digest_of, Sighting
+
+from twinsight_store import labels
+from twinsight_store.channel import Channel, QOS_KEY
+from twinsight_store.connection import connect, URL_VARIABLE
+from twinsight_store.message_definition import definition
+from twinsight_store.message_types import message_class, UnknownTypeError
+from twinsight_store.read import read, with_reader
+from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
+from twinsight_store.selection import Selection
+from twinsight_store.writer import batches, StoreWriter
+from twinsight_tools.environment import environment
+
+START_NS = 1_700_000_000_000_000_000
+LATCHED = '- {reliability: reliable, durability: transient_local, history: keep_last, depth: 1}'
+BEST_EFFORT = '- {reliability: best_effort, durability: volatile, history: unknown, depth: 0}'
+
+
+def channel(topic, type_name='std_msgs/msg/String', qos=''):
+    encoding, text = definition(type_name) if type_name.startswith('std_') else ('ros2msg', b'')
+    return Channel(topic, type_name, encoding, text, 'cdr', {QOS_KEY: qos} if qos else {})
+
+
+def text(data):
+    """Return a String message as CDR, padded to four bytes as DDS delivers it."""
+    raw = data.encode() + b'\0'
+    cdr = b'\0\1\0\0' + len(raw).to_bytes(4, 'little') + raw
+    return cdr + bytes(-len(cdr) % 4)
+
+
+def store(settings, messages, robot='robot_05', mission='mission_42'):
+    """Write (channel, receive_ns, bytes) into the store."""
+    builders = {}
+    records = []
+    for where, receive_ns, data in messages:
+        if where.id not in builders:
+            builders[where.id] = RecordBuilder(
+                robot, where, labels.record_labels(robot, mission), ChunkRules()
+            )
+        records += builders[where.id].add(receive_ns, receive_ns, 0, data)
+    for builder in builders.values():
+        records += builder.flush()
+
+    async def write():
+        async with connect(settings) as connection:
+            writer = StoreWriter(await connection.bucket(create=True), settings)
+            for batch in batches(records):
+                assert not (await writer.write(batch)).refused
+
+    asyncio.run(write())
+
+
+@pytest.fixture
+def replay(ros, store_settings):
+    """Return a function that starts the replay command on the test's own bucket."""
+
+    def run(*arguments, patience=20, url=store_settings.url):
+        return ros.start(
+            'twinsight_replay', 'replay', '--bucket', store_settings.bucket,
+            '--wait-for-subscribers', str(patience), *arguments,
+            **{URL_VARIABLE: url},
+        )
+
+    return run
+
+
+@pytest.fixture
+def witness(ros):
+    """Return a function that starts a node that writes down what arrives on some topics."""
+
+    def watch(channels, prefix=''):
+        topics, out = ros.folder / 'topics.json', ros.folder / 'seen.jsonl'
+        topics.write_text(json.dumps([
+            {
+                'topic': prefix + each.topic, 'type': each.type_name,
+                'reliable': is_reliable(offer_of(each.offered_qos)),
+                'latched': is_latched(offer_of(each.offered_qos)),
+            }
+            for each in channels
+        ]))
+        child = ros.run(
+            'witness',
+            [sys.executable, '-m', 'twinsight_demo.witness', str(topics), str(out)],
+            PYTHONPATH=environment_path(),
+        )
+        child.wait_for('ready')
+
+        def finish():
+            time.sleep(0.3)
+            assert child.end(30, ask=signal.SIGTERM) == 0
+            return sighting.read(out)
+
+        return finish
+
+    return watch
+
+
+def environment_path():
+    from twinsight_tools.workspace import here
+    return environment(here())['PYTHONPATH']
+
+
+def sightings(settings, **selection):
+    return [
+        Sighting(m.channel.topic, m.receive_ns, len(m.data), digest_of(m.data))
+        for m in read(Selection(**selection), settings)
+    ]
+
+
+def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
+    store_settings, replay, witness
+):
+    odom, camera, robot = (
+        channel('/odom'), channel('/camera', qos=BEST_EFFORT), channel('/map', qos=LATCHED),
+    )
+    messages = [(robot, START_NS, text('map'))]
+    for number in range(200):
+        messages.append((odom, START_NS + number * 10_000_000 + 7, text(f'odom {number}')))
+        if number % 3 == 0:
+            big = text(f'camera {number} ' + 'x' * 70_000)
+            messages.append((camera, START_NS + number * 10_000_000 + 3, big))
+    store(store_settings, messages)
+    finish = witness([odom, camera, robot], '/replay')
+    playing = replay('--robot', 'robot_05', '--mission', 'mission_42', '--prefix', '/replay')
+    assert playing.end(60) == 0
+    seen = finish()
+
+    stored = sightings(store_settings)
+    assert [f'/replay{each.topic}' for each in stored] == [
+        each.topic for each in sorted(seen, key=lambda each: each.time_ns)
+    ]
+    for row in compare(stored, stored, seen, '/replay', 1.0):
+        assert row.identical and row.lost == 0
+        assert row.late_quantile_ms(0.5) < 50  # at its place in time, not in a burst
+    times = sorted(each.time_ns for each in seen)
+    assert 1.9e9 < times[-1] - times[0] < 4e9  # 1.99 s were recorded
+
+
+def test_the_rate_divides_the_intervals(store_settings, replay, witness):
+    odom = channel('/odom')
+    store(store_settings, [
+        (odom, START_NS + number * 100_000_000, text(str(number))) for number in range(41)
+    ])
+    finish = witness([odom])
+    assert replay('--rate', '4').end(60) == 0
+    seen = finish()
+    assert len(seen) == 41
+    assert 0.95e9 < seen[-1].time_ns - seen[0].time_ns < 2e9  # 4 s were recorded
+
+
+def test_only_the_selected_span_and_topics_are_published_under_their_new_names(
+    store_settings, replay, witness
+):
+    odom, scan = channel('/odom'), channel('/scan')
+    store(store_settings, [
+        (where, START_NS + number * 10_000_000, text(f'{where.topic} {number}'))
+        for number in range(100) for where in (odom, scan)
+    ])
+    finish = witness([channel('/old_odom'), channel('/odom'), channel('/scan')])
+    start_s = START_NS // 10**9
+    playing = replay(
+        '--topic', '/od*', '--from', f'{start_s}.2', '--to', f'{start_s}.4',
+        '--remap', '/odom:=/old_odom',
+    )
+    assert playing.end(60) == 0
+    seen = finish()
+    assert {each.topic for each in seen} == {'/old_odom'}
+    assert [each.digest for each in seen] == [
+        digest_of(text(f'/odom {number}')) for number in range(20, 40)
+    ]
+
+
+def test_what_is_not_there_is_said_with_what_there_is(store_settings, replay):
+    store(store_settings, [(channel('/odom'), START_NS, text('x'))])
+    playing = replay('--robot', 'robot_05', '--mission', 'mission_43')
+    assert playing.end(60) == 3
+    [line] = playing.text().strip().splitlines()
+    assert line == (
+        'nothing matches --robot robot_05 --mission mission_43; there is robot_05 '
+        '(missions mission_42; 2023-11-14 22:13:20.000 UTC to 2023-11-14 22:13:20.000 UTC)'
+    )
+
+
+def test_an_empty_store_matches_nothing(replay, store_settings):
+    playing = replay('--robot', 'robot_05')
+    assert playing.end(60) == 3
+    assert f'no bucket {store_settings.bucket!r}: nothing was recorded' in playing.text()
+
+
+@pytest.mark.parametrize(('arguments', 'said'), [
+    (('--rate', '0'), '--rate 0.0: accepted is a number above 0'),
+    (('--from', 'noon'), "--from: time 'noon': accepted are ISO 8601"),
+    (('--from', '14:15', '--to', '14:00'), 'is empty: the end must be later than the start'),
+    (('--prefix', 'a b'), "--prefix 'a b': accepted is a name like /replay"),
+    (('--remap', 'x'), "--remap 'x': accepted is /recorded/topic:=/other/topic"),
+    (('--label', 'x'), "--label 'x': accepted is NAME=VALUE"),
+    (('--mission', ''), '--mission is empty'),
+])
+def test_wrong_usage_is_one_line_and_code_2(replay, arguments, said):
+    playing = replay(*arguments)
+    assert playing.end(60) == 2
+    [line] = playing.text().strip().splitlines()
+    assert said in line
+
+
+def test_an_absent_type_is_one_line_and_the_rest_is_published(store_settings, replay, witness):
+    known, unknown = channel('/known'), channel('/unknown', 'strange_msgs/msg/Thing')
+    store(store_settings, [
+        (where, START_NS + number * 1_000_000, text(str(number)))
+        for number in range(50) for where in (known, unknown)
+    ])
+    finish = witness([known])
+    playing = replay('--json')
+    assert playing.end(60) == 0
+    assert len(finish()) == 50
+    assert playing.err.read_text().count('/unknown is not published: type strange_msgs/msg') == 1
+    report = json.loads(playing.out.read_text())
+    assert (report['published'], report['not_published']) == (50, 50)
+
+
+def test_interrupting_ends_with_130_and_says_what_was_played(store_settings, replay):
+    store(store_settings, [
+        (channel('/odom'), START_NS + number * 1_000_000_000, text('x')) for number in range(60)
+    ])
+    playing = replay(patience=0)
+    playing.wait_for('playing')
+    time.sleep(2.5)
+    assert playing.end(20, ask=signal.SIGINT) == 130
+    assert 'replayed' in playing.text()
+
+
+def test_a_store_that_does_not_answer_is_named(replay):
+    playing = replay(url='http://127.0.0.1:9')
+    assert playing.end(120) == 1
+    assert 'ReductStore at http://127.0.0.1:9 does not answer' in playing.text()
+
+
+@pytest.mark.parametrize(('name', 'rate', 'least'), [
+    ('nissan/demo.mcap', 4, 3513), ('camera/tiny_svo.ros2.mcap', 0.5, 132),
+    ('sick_lidar/rms_lms.ros2.mcap', 1, 444), ('husky/test1.ros2.mcap', 40, 16806),
+])
+def test_real_recordings_are_delivered_completely(
+    ros, recording, store_settings, replay, witness, name, rate, least
+):
+    importing = ros.start(
+        'twinsight_recorder', 'import_bag', str(recording(name)), '--robot', 'r', '--mission', 'm',
+        '--bucket', store_settings.bucket, **{URL_VARIABLE: store_settings.url},
+    )
+    assert importing.end(120) == 0
+    channels = [
+        each for _, each in with_reader(
+            store_settings, lambda reader: reader.channels(Selection(robots=('r',)))
+        )
+        if installed(each)
+    ]
+    finish = witness(channels, '/replay')
+    assert replay('--prefix', '/replay', '--rate', str(rate)).end(120) == 0
+    seen = finish()
+    expected = sightings(store_settings, topics=tuple(each.topic for each in channels))
+    assert len(expected) >= least
+    rows = compare(expected, expected, seen, '/replay', rate)
+    assert [(row.topic, row.lost, row.identical) for row in rows] == [
+        (each.topic, 0, True) for each in sorted(channels, key=lambda each: each.topic)
+    ]
+
+
+def installed(where):
+    try:
+        return bool(message_class(where.type_name))
+    except UnknownTypeError:
+        return False
+
+
+def test_help_shows_an_example():
+    done = subprocess.run(
+        [sys.executable, '-m', 'twinsight_replay.replay', '--help'],
+        capture_output=True, text=True, check=True,
+    )
+    assert 'ros2 run twinsight_replay replay --robot robot_05 --mission mission_42' in done.stdout
