@@ -57,7 +57,7 @@ class Recorder:
         )
         self._status = node.create_publisher(RecorderStatus, '~/status', 1)
         rules = TopicRules(settings, frozenset({self._status.topic_name}))
-        self.watch = TopicWatch(node, rules, self._intake, lambda text: self._log.error(text))
+        self.watch = TopicWatch(node, rules, self._intake, self._log.error)
         node.create_timer(settings.discovery_period, self.watch.update)
         node.create_timer(1.0, self._publish_status)
         self.pump.start()

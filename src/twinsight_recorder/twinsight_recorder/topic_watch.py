@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import time
 from typing import Any
 
@@ -30,7 +30,7 @@ class TopicWatch:
     """
 
     def __init__(
-        self, node: Node, rules: TopicRules, intake: Intake, on_problem: Callable[[str], None]
+        self, node: Node, rules: TopicRules, intake: Intake, on_problem: Callable[[str], object]
     ) -> None:
         """Make one; on_problem is called once for each topic that cannot be recorded."""
         self.topics: dict[str, RecordedTopic] = {}
@@ -108,7 +108,7 @@ class _Receiver:
         self._topic = topic
         self._intake = intake
 
-    def __call__(self, data: bytes, info: dict[str, Any]) -> None:
+    def __call__(self, data: bytes, info: Mapping[str, Any]) -> None:
         self._offer(data, info)
         subscription = self.subscription
         if subscription is None:
@@ -120,7 +120,7 @@ class _Receiver:
                     return
                 self._offer(*taken)
 
-    def _offer(self, data: bytes, info: dict[str, Any]) -> None:
+    def _offer(self, data: bytes, info: Mapping[str, Any]) -> None:
         receive_ns = info['received_timestamp'] or time.time_ns()
         sequence = info.get('publication_sequence_number') or 0
         gid = info.get('publisher_gid')

@@ -47,7 +47,7 @@ class TopicPublishers:
     on_problem is called once for each topic that cannot be published; the others go on.
     """
 
-    def __init__(self, node: Node, names: TopicNames, on_problem: Callable[[str], None]) -> None:
+    def __init__(self, node: Node, names: TopicNames, on_problem: Callable[[str], object]) -> None:
         self._node = node
         self._names = names
         self._on_problem = on_problem
@@ -76,21 +76,20 @@ class TopicPublishers:
 
     def wait_for_discovery(self, least_s: float) -> None:
         """Return after that time, when every subscriber that was found by then is connected."""
-        self._wait(least_s, least_s + _LONGEST_CONNECTING_S, lambda topic: (
-            topic.publisher.get_subscription_count() >= self._node.count_subscribers(topic.name)
-        ))
+        self._wait(
+            least_s, least_s + _LONGEST_CONNECTING_S,
+            lambda name, connected: connected >= self._node.count_subscribers(name),
+        )
 
     def wait_for_subscribers(self, most_s: float) -> list[str]:
         """Wait until each topic has a subscriber, at most so long; return those without one."""
-        lonely = self._wait(
-            0.0, most_s, lambda topic: topic.publisher.get_subscription_count() > 0
-        )
+        lonely = self._wait(0.0, most_s, lambda _, connected: connected > 0)
         if not lonely:
             time.sleep(_SETTLE_S)
         return lonely
 
     def _wait(
-        self, least_s: float, most_s: float, is_ready: Callable[[Published], bool]
+        self, least_s: float, most_s: float, is_ready: Callable[[str, int], bool]
     ) -> list[str]:
         start = time.monotonic()
         while True:
@@ -98,7 +97,8 @@ class TopicPublishers:
             missing = [
                 topic.name
                 for topic in self._by_name.values()
-                if topic.publisher is not None and not is_ready(topic)
+                if topic.publisher is not None
+                and not is_ready(topic.name, topic.publisher.get_subscription_count())
             ]
             if waited_s >= most_s or (waited_s >= least_s and not missing):
                 return missing

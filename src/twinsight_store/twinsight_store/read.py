@@ -24,7 +24,7 @@ T = TypeVar('T')
 def read(
     selection: Selection,
     settings: StoreSettings | None = None,
-    on_bad_record: Callable[[RecordError], None] | None = None,
+    on_bad_record: Callable[[RecordError], object] | None = None,
 ) -> Iterator[Message]:
     """
     Give the selected messages lazily, in time order.

@@ -32,7 +32,7 @@ class StoreReader:
     def __init__(
         self,
         connection: Connection,
-        on_bad_record: Callable[[RecordError], None] = lambda error: _log.warning('%s', error),
+        on_bad_record: Callable[[RecordError], object] = lambda error: _log.warning('%s', error),
     ) -> None:
         self._connection = connection
         self._catalog = Catalog(connection)
