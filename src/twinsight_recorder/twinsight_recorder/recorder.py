@@ -67,7 +67,8 @@ class Recorder:
         )
 
     def finish(self) -> bool:
-        """Write what was accepted; return whether every message is stored."""
+        """Take what has arrived, write it; return whether every message is stored."""
+        self.watch.take_rest()
         self.pump.stop(self.settings.stop_timeout)
         if self._report.message:
             self._log.error(self._report.message)

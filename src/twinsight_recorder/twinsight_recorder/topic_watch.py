@@ -40,6 +40,7 @@ class TopicWatch:
         self._on_problem = on_problem
         self._problems: set[tuple[str, str]] = set()
         self._subscriptions: dict[str, Subscription] = {}
+        self._receivers: dict[str, _Receiver] = {}
 
     def update(self) -> None:
         """Look at the graph once."""
@@ -53,6 +54,11 @@ class TopicWatch:
                 self._follow(name, publishers)
             except UnknownTypeError as error:
                 self._problem(name, f'topic {name} is not recorded: {error}')
+
+    def take_rest(self) -> None:
+        """Take what the middleware has already delivered; at the end, when nothing spins."""
+        for receiver in self._receivers.values():
+            receiver.take_waiting()
 
     def _follow(self, name: str, publishers: list[TopicEndpointInfo]) -> None:
         types = sorted({publisher.topic_type for publisher in publishers})
@@ -87,6 +93,7 @@ class TopicWatch:
         receive = _Receiver(topic, self._intake)
         subscription = self._node.create_subscription(cls, topic.name, receive, qos, raw=True)
         receive.subscription = subscription
+        self._receivers[topic.name] = receive
         self._subscriptions[topic.name] = subscription
 
     def _problem(self, name: str, text: str) -> None:
@@ -110,6 +117,10 @@ class _Receiver:
 
     def __call__(self, data: bytes, info: Mapping[str, Any]) -> None:
         self._offer(data, info)
+        self.take_waiting()
+
+    def take_waiting(self) -> None:
+        """Take what waits in the subscription, up to a bound that lets others have their turn."""
         subscription = self.subscription
         if subscription is None:
             return

@@ -24,7 +24,7 @@ from twinsight_store.layout import DEFAULT_BUCKET
 URL_VARIABLE = 'TWINSIGHT_REDUCT_URL'
 TOKEN_VARIABLE = 'TWINSIGHT_REDUCT_TOKEN'
 
-_BUSY = frozenset({425, 429, 502, 503, 504})
+_BUSY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class RecordBuilder:
     """
     Turns the messages of one channel of one robot into records, in the order they come.
 
-    Not thread-safe. Messages may go back in time: that closes the open chunk.
+    Not thread-safe. Messages may come out of order; one too far back closes the open chunk.
     """
 
     def __init__(

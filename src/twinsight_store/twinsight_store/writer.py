@@ -24,6 +24,12 @@ MAX_BATCH_RECORDS = 60
 
 MAX_BATCH_BYTES = 8_000_000
 
+_UNFINISHED = 425
+"""A record whose writer has not sent all of it; it stays so where the writer was killed."""
+
+_UNFINISHED_PATIENCE_S = 2.0
+_UNFINISHED_POLL_S = 0.1
+
 _IDENTITY = (
     label.ROBOT, label.MISSION, label.CHANNEL,
     label.RECEIVE_NS, label.PUBLISH_NS, label.SEQUENCE,
@@ -122,8 +128,9 @@ class StoreWriter:
                 else:
                     refused.append(Refusal(sent[place], self._reason(error)))
             present: list[Record] = []
+            give_up_at = time.monotonic() + _UNFINISHED_PATIENCE_S
             for record in taken:
-                outcome = await self._write_beside(record)
+                outcome = await self._write_beside(record, give_up_at)
                 if isinstance(outcome, Refusal):
                     refused.append(outcome)
                 else:
@@ -167,7 +174,7 @@ class StoreWriter:
         for entry, channel in {(record.entry, record.channel): None for record in records}:
             await self.describe(entry, channel)
 
-    async def _write_beside(self, record: Record) -> bool | Refusal:
+    async def _write_beside(self, record: Record, give_up_at: float) -> bool | Refusal:
         """Write a record whose microsecond is taken; False where it is there already."""
         for shift in range(layout.MAX_SHIFT_US + 1):
             timestamp_us = record.timestamp_us + shift
@@ -184,24 +191,29 @@ class StoreWriter:
                 except ReductError as error:
                     if error.status_code != 409:
                         return Refusal(record, self._reason(error))
-            if await self._is_stored(record, timestamp_us):
+            if await self._is_stored(record, timestamp_us, give_up_at):
                 return False
         return Refusal(
             record, f'{layout.MAX_SHIFT_US} records lie at {record.timestamp_us} µs already'
         )
 
-    async def _is_stored(self, record: Record, timestamp_us: int) -> bool:
-        try:
-            async with self._bucket.read(record.entry, timestamp_us) as there:
-                same_kind = there.content_type == record.content_type and all(
-                    there.labels.get(name) == record.labels.get(name)
-                    for name in _IDENTITY
-                )
-                return same_kind and _same_content(record, await there.read_all())
-        except ReductError as error:
-            if error.status_code == 404:
-                return False  # what lay there has given way to the quota
-            raise
+    async def _is_stored(self, record: Record, timestamp_us: int, give_up_at: float) -> bool:
+        while True:
+            try:
+                async with self._bucket.read(record.entry, timestamp_us) as there:
+                    same_kind = there.content_type == record.content_type and all(
+                        there.labels.get(name) == record.labels.get(name)
+                        for name in _IDENTITY
+                    )
+                    return same_kind and _same_content(record, await there.read_all())
+            except ReductError as error:
+                if error.status_code == 404:
+                    return False  # what lay there has given way to the quota
+                if error.status_code != _UNFINISHED:
+                    raise
+                if time.monotonic() >= give_up_at:
+                    return False  # whoever began to write there was killed
+            await asyncio.sleep(_UNFINISHED_POLL_S)
 
     def _reason(self, error: ReductError) -> str:
         """Return why a record is refused; raise where the store is rather not there."""

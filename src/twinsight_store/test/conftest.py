@@ -1,0 +1,137 @@
+"""What the tests of this package share: a channel, a builder, and a bucket of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from twinsight_store import labels as label
+from twinsight_store.catalog import Catalog
+from twinsight_store.channel import Channel
+from twinsight_store.connection import connect, Connection, StoreSettings
+from twinsight_store.layout import Record
+from twinsight_store.message import Message
+from twinsight_store.read import read
+from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.selection import Selection
+from twinsight_store.writer import batches, StoreWriter, Written
+from twinsight_tools import reductstore
+from twinsight_tools.launch import Program
+from twinsight_tools.private import PrivateServer
+
+SCHEMA = b'std_msgs/Header header\nfloat32[] ranges\n'
+
+T = TypeVar('T')
+
+
+class MakeBuilder(Protocol):
+    """Make a builder of a robot's topic; the keywords are those of ChunkRules."""
+
+    def __call__(
+        self, topic: str = ..., *, robot: str = ..., mission: str = ..., sensor: str = ...,
+        labels: dict[str, str] | None = ..., channel: Channel | None = ..., **rules: int,
+    ) -> RecordBuilder: ...
+
+
+class Store:
+    """One bucket, used as the nodes use it; every call opens a connection of its own."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+
+    def write(self, records: Iterable[Record]) -> Written:
+        """Write all records with a new writer, as a new run of the recorder does."""
+
+        async def work(connection: Connection) -> Written:
+            writer = StoreWriter(await connection.bucket(create=True), self.settings)
+            written = [await writer.write(batch) for batch in batches(list(records))]
+            return Written(*(sum(parts, []) for parts in zip(*written, strict=True)))
+
+        return self.ask(work)
+
+    def read(self, **selection: Any) -> list[Message]:
+        """Return the messages that a selection with these fields gives."""
+        return list(read(Selection(**selection), self.settings))
+
+    def record_counts(self) -> dict[str, int]:
+        """Return how many records each entry holds."""
+
+        async def work(connection: Connection) -> dict[str, int]:
+            return {entry.name: entry.records for entry in await Catalog(connection).entries()}
+
+        return self.ask(work)
+
+    def put(self, entry: str, timestamp_us: int, data: bytes, **record: Any) -> None:
+        """Store a record by hand, as a program that is not ours might."""
+
+        async def work(connection: Connection) -> None:
+            bucket = await connection.bucket(create=True)
+            await bucket.write(entry, data, timestamp_us, **record)
+
+        self.ask(work)
+
+    def ask(self, question: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """Return what a coroutine answers that gets an open connection."""
+
+        async def work() -> T:
+            async with connect(self.settings) as connection:
+                return await question(connection)
+
+        return asyncio.run(work())
+
+
+@pytest.fixture
+def laser() -> Channel:
+    """Return the channel of a laser scanner, as the recorder describes it."""
+    return Channel(
+        '/scan', 'sensor_msgs/msg/LaserScan', 'ros2msg', SCHEMA,
+        metadata={'offered_qos_profiles': '- depth: 5\n', 'topic_type_hash': 'RIHS01_ab'},
+    )
+
+
+@pytest.fixture
+def make_builder() -> MakeBuilder:
+    """Return a function that makes RecordBuilders."""
+
+    def make(
+        topic: str = '/scan', *, robot: str = 'robot_01', mission: str = 'dawn',
+        sensor: str = 'lidar', labels: dict[str, str] | None = None,
+        channel: Channel | None = None, **rules: int,
+    ) -> RecordBuilder:
+        return RecordBuilder(
+            robot,
+            channel or Channel(topic, 'sensor_msgs/msg/LaserScan', 'ros2msg', SCHEMA),
+            label.record_labels(robot, mission, sensor, labels),
+            ChunkRules(**rules),
+        )
+
+    return make
+
+
+@pytest.fixture
+def store(store_settings: StoreSettings) -> Store:
+    """Return a bucket of the test's own on the shared server."""
+    return Store(store_settings)
+
+
+@pytest.fixture
+def store_at() -> Callable[..., Store]:
+    """Return a function that makes a Store on any server."""
+
+    def make(url: str, **settings: Any) -> Store:
+        return Store(StoreSettings(url, **settings))
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def guarded_server(
+    reduct_binary: Program, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrivateServer]:
+    """Give a server that wants the token ``right``."""
+    data = tmp_path_factory.mktemp('guarded') / 'data'
+    with reductstore.running(reduct_binary, data, token='right') as server:
+        yield server
