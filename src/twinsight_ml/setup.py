@@ -13,7 +13,9 @@ setup(
     zip_safe=True,
     maintainer='TwinSight developers',
     maintainer_email='developers@twinsight.example',
-    description='Aligned Arrow datasets, anomaly windows and fleet reports from stored robot data.',
+    description=(
+        'Aligned Arrow datasets, anomaly windows and fleet reports from stored robot data.'
+    ),
     license='Apache-2.0',
     entry_points={
         'console_scripts': [],

@@ -1,0 +1,48 @@
+# TwinSight: the everyday commands. `make` alone lists them.
+#
+# Nothing here needs root. What set-up downloads and builds stays in .venv, install and .twinsight
+# of this checkout, and in ~/.cache/twinsight.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup build servers stop demo test lint clean
+
+# Recipes run in this folder, and relative paths stand a checkout whose path holds blanks.
+BARE := tools/bare
+INSIDE := tools/env
+
+# Each package is a root of its own for mypy, or their setup.py files would meet under one name.
+blank := $(subst ,, )
+MYPY_ROOTS := tools:$(subst $(blank),:,$(wildcard src/*))
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup:  ## get ROS 2 and what else is missing, and build the workspace
+	@$(BARE) set_up
+
+build:  ## build the workspace, also when nothing changed
+	@$(BARE) set_up --no-servers --rebuild
+
+servers:  ## start ReductStore on this machine and print its URL
+	@$(BARE) servers start
+
+stop:  ## end the servers that `make servers` started
+	@$(BARE) servers stop
+
+demo:  ## record, store and replay a robot; BAG=path takes a bag instead of the simulation
+	@$(BARE) set_up
+	@$(INSIDE) .venv/bin/python tools/demo.py $(if $(BAG),--bag '$(BAG)')
+
+test:  ## run all tests; ARGS='-k name' goes to pytest
+	@$(BARE) set_up --dev
+	@$(INSIDE) .venv/bin/python -m pytest src tools $(ARGS)
+
+lint:  ## ruff and mypy over all Python sources
+	@$(BARE) set_up --dev --no-servers
+	@$(INSIDE) .venv/bin/python -m ruff check .
+	@MYPYPATH='$(MYPY_ROOTS)' $(INSIDE) .venv/bin/python -m mypy \
+	  --explicit-package-bases --exclude '(^|/)setup\.py' src tools
+
+clean: stop  ## end the servers, remove what was built; .venv and recorded data stay
+	rm -rf build install log .twinsight/underlay .twinsight/build
