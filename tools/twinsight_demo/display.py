@@ -11,15 +11,19 @@ from rich.table import Table
 from twinsight_demo.comparison import Row
 
 
-def show(console: Console, rows: Sequence[Row], rate: float) -> bool:
-    """Print the table and what it comes to; return whether all is as it should be."""
+def show(console: Console, rows: Sequence[Row], rate: float, source: str) -> bool:
+    """
+    Print the table and what it comes to; return whether all is as it should be.
+
+    source  where the messages came from: ``published`` or ``in the bag``
+    """
     speed = '' if rate == 1 else f' at {rate:g} times the speed'
     table = Table(
-        title=f'published, stored and replayed{speed}',
+        title=f'{source}, stored and replayed{speed}',
         caption='p50, p99: timing error of the replay; same: every byte, in the same order',
     )
     table.add_column('topic', overflow='fold')
-    for title in ('published', 'stored', 'replayed', 'lost', 'bytes', 'p50 ms', 'p99 ms'):
+    for title in (source, 'stored', 'replayed', 'lost', 'bytes', 'p50 ms', 'p99 ms'):
         table.add_column(title, justify='right', no_wrap=True)
     table.add_column('same', no_wrap=True)
     for row in rows:
@@ -49,6 +53,11 @@ def show(console: Console, rows: Sequence[Row], rate: float) -> bool:
             f'[bold green]{total.published} messages, {lost} lost: what came back is byte for '
             'byte what was sent.[/]'
         )
+        if absent := sum(row.replayed is None for row in rows):
+            console.print(
+                f'{absent} topics came back from the store only: their types are not installed '
+                'here, so they cannot be published.'
+            )
         return True
     wrong = ', '.join(row.topic for row in rows if not row.identical) or 'no message at all'
     console.print(f'[bold red]{lost} messages lost; not what was sent: {wrong}[/]')

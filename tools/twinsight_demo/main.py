@@ -91,7 +91,7 @@ def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
     rows = compare(
         published, stored, replayed, PREFIX, rate, frozenset(channels) - frozenset(known)
     )
-    return display.show(console, rows, rate)
+    return display.show(console, rows, rate, 'in the bag' if options.bag else 'published')
 
 
 def _record_simulation(
@@ -151,6 +151,7 @@ def _replay(
     replaying = executable(
         'twinsight_replay', 'replay', '--robot', ROBOT, '--mission', mission,
         '--prefix', PREFIX, '--rate', str(rate), '--wait-for-subscribers', '20',
+        *(word for topic in channels for word in ('--topic', topic)),
     )
     with Child('witness', looking, folder) as witness:
         witness.wait_for('ready')
