@@ -1,7 +1,6 @@
 """The recorder node over real DDS, into a real ReductStore."""
 
 from dataclasses import replace
-from itertools import pairwise
 import os
 from pathlib import Path
 import signal
@@ -174,8 +173,8 @@ def test_exclusion_labels_and_rate_come_from_the_parameter_file(
     assert set(by_topic) == {'/robot/fast', '/robot/slow'}
     assert [m.data for m in by_topic['/robot/slow']] == [text(str(n)) for n in range(100)]
     times_ns = [message.receive_ns for message in by_topic['/robot/fast']]
-    gaps_ns = [after - before for before, after in pairwise(times_ns)]
-    assert 5 <= len(times_ns) < 50 and min(gaps_ns) >= 80_000_000
+    span_s = (times_ns[-1] - times_ns[0]) / 1e9
+    assert 5 <= len(times_ns) <= 10 * span_s + 2  # 100 messages in that time, 10 Hz of them
     assert by_topic['/robot/fast'][0].labels == {
         'robot_id': 'robot_05', 'mission_id': 'mission_42', 'sensor_type': 'sonar',
         'site': 'Köln', 'floor': '3', 'level': '7',

@@ -59,12 +59,12 @@ class McapFile:
     def __enter__(self) -> McapFile:
         try:
             self._stream: BinaryIO = self._partial.open('wb')
+            self._writer = Writer(
+                self._stream, chunk_size=_CHUNK_BYTES, compression=CompressionType.ZSTD
+            )
+            self._writer.start('ros2', 'twinsight')
         except OSError as error:
             raise self._unwritable(error) from error
-        self._writer = Writer(
-            self._stream, chunk_size=_CHUNK_BYTES, compression=CompressionType.ZSTD
-        )
-        self._writer.start('ros2', 'twinsight')
         return self
 
     def __exit__(
@@ -80,7 +80,11 @@ class McapFile:
             raise self._unwritable(failure) from failure
         finally:
             self._stream.close()
-            self._partial.unlink(missing_ok=True)
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what is not finished; an interrupt can come just before the block begins."""
+        self._partial.unlink(missing_ok=True)
 
     def add(self, message: Message, topic: str) -> None:
         """Write a message under a topic; raise TwinsightError where the disk does not take it."""

@@ -88,7 +88,10 @@ def _run(options: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False)
     unreadable: list[RecordError] = []
     started_s = time.monotonic()
-    _export(selection, settings, file, console, unreadable)
+    try:
+        _export(selection, settings, file, console, unreadable)
+    finally:
+        file.discard()
     _print(file, options, time.monotonic() - started_s)
     for error in unreadable:
         print(f'to_mcap: {error}', file=sys.stderr)
