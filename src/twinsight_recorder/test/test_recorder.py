@@ -15,8 +15,6 @@ import tf2_msgs
 from tf2_msgs.msg import TFMessage
 
 from twinsight_interfaces.msg import RecorderStatus
-from twinsight_recorder.loss_count import LossCount
-from twinsight_recorder.rate_limit import RateLimit
 from twinsight_store.connection import URL_VARIABLE
 from twinsight_store.read import read
 from twinsight_store.selection import Selection
@@ -323,48 +321,3 @@ def test_a_type_that_is_not_installed_is_one_clear_line_and_the_rest_is_recorded
     assert recorder.text().count('/tf is not recorded') == 1
     assert recorder.end(20, ask=signal.SIGINT) == 0
     assert [m.data for m in stored(store_settings, topics=('/known', '/tf'))] == [text('known')]
-
-
-@pytest.mark.parametrize(('yaml', 'said'), [
-    ('robot: x', 'robot: unknown key; accepted here are'),
-    ('chunk: {max_age: 5 parsecs}', "chunk.max_age: '5 parsecs': not a duration; accepted: up to"),
-    ('memory_limit: 5 apples', "memory_limit: '5 apples': could not interpret byte unit"),
-    ('topics: {include: ["("]}', "topics.include: '(': not a regular expression"),
-    ('topics: {inclde: ["a"]}', 'topics.inclde: unknown key; accepted here are exclude, include'),
-    ('store: {quota_type: LIFO}', "store.quota_type: 'LIFO': Input should be 'FIFO' or 'HARD'"),
-    ('streams: {a: {topics: ["x"], max_rate: -1.0}}', 'streams.a.max_rate: -1.0:'),
-    ('streams: {a: {sensor_type: x}}', 'streams.a.topics: missing; accepted: a list of topic'),
-    ('labels: {robot_id: x}', 'is set by TwinSight itself'),
-    ('topics: [1, "a"', 'not YAML'),
-])
-def test_a_wrong_parameter_is_one_line_with_file_and_key(ros, start, tmp_path, yaml, said):
-    file = tmp_path / 'wrong.yaml'
-    file.write_text(f'/**:\n  ros__parameters:\n    {yaml}\n')
-    recorder = start('--params-file', str(file))
-    assert recorder.end(20) == 2
-    [line] = recorder.text().strip().splitlines()
-    assert line.startswith(f'{file}: ') and said in line
-
-
-def test_without_a_store_address_it_says_what_to_set(ros, start):
-    recorder = start(url='')
-    assert recorder.end(20) == 2
-    [line] = recorder.text().strip().splitlines()
-    assert line.startswith('TWINSIGHT_REDUCT_URL is not set')
-
-
-def test_lost_messages_are_counted_from_the_publishers_numbers():
-    count = LossCount()
-    for publisher, sequence in ((b'a', 5), (b'a', 6), (b'b', 1), (b'a', 9), (b'b', 2), (b'b', 4)):
-        count.see(publisher, sequence)
-    assert count.lost == 3
-
-
-def test_thirty_hertz_limited_to_ten_gives_ten_in_spite_of_jitter():
-    limit = RateLimit(100_000_000)
-    jitter = [0, 2_000_000, -2_000_000]
-    taken = [
-        number for number in range(300)
-        if limit.takes(1_000_000_000 + number * 33_333_333 + jitter[number % 3])
-    ]
-    assert 99 <= len(taken) <= 101

@@ -30,6 +30,7 @@ from twinsight_recorder.import_report import ImportReport
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError, TwinsightError
 from twinsight_store.layout import DEFAULT_BUCKET
+from twinsight_store.selection_arguments import labels_from
 
 _EXAMPLE = """\
 example:
@@ -93,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     rules = ImportRules(
-        options.robot, options.mission, tuple(options.topic), _labels(options.label), options.wait
+        options.robot, options.mission, tuple(options.topic), labels_from(options.label),
+        options.wait,
     )
     settings = StoreSettings.from_environment(bucket=options.bucket)
     files = find_bags(options.paths)
@@ -113,16 +115,6 @@ def _run(options: argparse.Namespace) -> int:
         report.seconds = time.monotonic() - started_s
     _print(report, options.json)
     return 1 if report.failed else 0
-
-
-def _labels(texts: Sequence[str]) -> dict[str, str]:
-    labels = {}
-    for text in texts:
-        name, equals, value = text.partition('=')
-        if not equals or not name:
-            raise ConfigurationError(f'--label {text!r}: accepted is NAME=VALUE')
-        labels[name] = value
-    return labels
 
 
 def _print(report: ImportReport, as_json: bool) -> None:

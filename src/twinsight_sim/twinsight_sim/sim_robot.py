@@ -14,7 +14,6 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 
 from twinsight_sim.ahead import planned
 from twinsight_sim.faults import ACCEPTED
@@ -26,7 +25,7 @@ from twinsight_sim.schedule import SECOND_NS
 from twinsight_sim.settings import SimSettings
 from twinsight_sim.simulation import Simulation
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.parameters import check_parameter_files
+from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 FLUSH_S = 2.0
 """Seconds that reliable subscribers have at the end to fetch what was sent."""
@@ -88,15 +87,14 @@ def main(args: list[str] | None = None) -> int:
         prog='ros2 run twinsight_sim sim_robot', epilog=EPILOG,
         description='A simulated warehouse robot with known ground truth.',
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args(remove_ros_args(given)[1:])
-
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        check_parameter_files(given)
-        with _node(given) as node:
-            settings = settings_of(node, given)
+        own, ros = split_arguments(given)
+        parser.parse_args(own)
+        with _node(ros) as node:
+            settings = settings_of(node, ros)
             print(run(node, settings, _ledger(settings), stop), flush=True)
     except ConfigurationError as error:
         print(f'sim_robot: {error}', file=sys.stderr)
@@ -110,12 +108,9 @@ def main(args: list[str] | None = None) -> int:
 @contextlib.contextmanager
 def _node(arguments: list[str]) -> Iterator[Node]:
     """Make the node, and let a thread that sleeps in between answer its services."""
-    try:
+    with ros_argument_errors():
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = Node('sim_robot', automatically_declare_parameters_from_overrides=True)
-    except (RuntimeError, ValueError) as error:
-        rclpy.try_shutdown()
-        raise ConfigurationError(' '.join(str(error).split())) from error
     services = threading.Thread(target=_serve, args=(node,))
     services.start()
     try:

@@ -48,12 +48,6 @@ def selection_from(arguments: argparse.Namespace) -> Selection:
     for name in ('robot', 'mission', 'sensor', 'topic'):
         if '' in getattr(arguments, name):
             raise ConfigurationError(f'--{name} is empty: give a value, or leave the option out')
-    labels = {}
-    for text in arguments.label:
-        name, equals, value = text.partition('=')
-        if not equals or not name:
-            raise ConfigurationError(f'--label {text!r}: accepted is NAME=VALUE')
-        labels[name] = value
     return Selection(
         robots=tuple(arguments.robot),
         missions=tuple(arguments.mission),
@@ -61,8 +55,19 @@ def selection_from(arguments: argparse.Namespace) -> Selection:
         topics=tuple(arguments.topic),
         from_ns=_time('--from', arguments.from_time),
         to_ns=_time('--to', arguments.to_time),
-        labels=labels,
+        labels=labels_from(arguments.label),
     )
+
+
+def labels_from(texts: Sequence[str]) -> dict[str, str]:
+    """Return the labels that ``--label NAME=VALUE`` gave; raise ConfigurationError for others."""
+    labels = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        if not equals or not name:
+            raise ConfigurationError(f'--label {text!r}: accepted is NAME=VALUE')
+        labels[name] = value
+    return labels
 
 
 def _time(option: str, text: str | None) -> int | None:
