@@ -56,6 +56,7 @@ def test_a_chunk_is_labelled_with_its_channel_end_and_count(
         'channel': laser.id,
         'end_us': str((T0 + 1900) // 1000),
         'count': '20',
+        'payload_bytes': str(sum(len(message.data) for message in messages)),
     }
 
 

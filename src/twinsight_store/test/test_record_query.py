@@ -53,6 +53,27 @@ def test_windows_of_any_size_hold_every_record_once_and_in_order(
     assert most <= 4 * window_bytes
 
 
+def test_a_window_is_bounded_by_what_its_chunks_unpack_to(
+    store: Store, make_builder: MakeBuilder
+) -> None:
+    builder = make_builder('/costmap')  # nothing but zeros: chunks of a hundredth of their size
+    records = []
+    for step in range(2400):
+        records += builder.add((T0_US + step * 10_000) * 1000, 0, step, bytes(50_000))
+    store.write(records + builder.flush())
+
+    async def work(connection: Connection) -> list[Window]:
+        stop_us = T0_US + 24_000_001
+        entries = ['robot_01/costmap']
+        return [w async for w in fetch_windows(connection, entries, T0_US, stop_us)]
+
+    found = store.ask(work)
+    sizes = [sum(record.payload_bytes for record in window.records) for window in found]
+    assert sum(sizes) == 2400 * 50_000
+    assert max(sizes) <= 4 * record_query.WINDOW_BYTES
+    assert sum(len(record.data) for w in found for record in w.records) < sum(sizes) / 50
+
+
 def test_the_start_is_included_and_the_stop_is_not(every_millisecond: Store) -> None:
     [window] = windows(every_millisecond, T0_US + 3000, T0_US + 5000)
     assert [record.timestamp_us for record in window.records] == [T0_US + 3000, T0_US + 4000]

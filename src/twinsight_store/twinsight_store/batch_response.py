@@ -13,6 +13,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from twinsight_store.labels import PAYLOAD_BYTES
+
 _RECORD_HEADER = re.compile(r'x-reduct-(\d+)-(\d+)')
 _LABEL = re.compile(r'(\d+)=(?:"([^"]*)"|([^,]*))(?:,|$)')
 
@@ -25,6 +27,12 @@ class FetchedRecord(NamedTuple):
     content_type: str
     labels: Mapping[str, str]
     data: bytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Return how much its messages take once they are unpacked."""
+        text = self.labels.get(PAYLOAD_BYTES, '')
+        return int(text) if text.isdecimal() else len(self.data)
 
 
 def parse_batch(headers: Mapping[str, str], body: bytes) -> list[FetchedRecord]:

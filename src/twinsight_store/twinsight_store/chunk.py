@@ -73,10 +73,12 @@ def pack(
             message.sequence & 0xFFFF_FFFF,
         )
     writer.finish()
+    payload_bytes = sum(len(message.data) for message in messages)
     own = {
         label.CHANNEL: channel.id,
         label.END_US: str(messages[-1].receive_ns // 1000),
         label.COUNT: str(len(messages)),
+        label.PAYLOAD_BYTES: str(payload_bytes),
     }
     return Record(
         entry,
@@ -86,7 +88,7 @@ def pack(
         stream.getvalue(),
         channel,
         len(messages),
-        sum(len(message.data) for message in messages),
+        payload_bytes,
     )
 
 

@@ -26,8 +26,11 @@ STAMP_NS = 'stamp_ns'
 SEQUENCE = 'sequence'
 END_US = 'end_us'
 COUNT = 'count'
+PAYLOAD_BYTES = 'payload_bytes'
 
-TECHNICAL = frozenset({CHANNEL, RECEIVE_NS, PUBLISH_NS, STAMP_NS, SEQUENCE, END_US, COUNT})
+TECHNICAL = frozenset(
+    {CHANNEL, RECEIVE_NS, PUBLISH_NS, STAMP_NS, SEQUENCE, END_US, COUNT, PAYLOAD_BYTES}
+)
 
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _ROBOT_ID = re.compile(r'[A-Za-z0-9_-]+')

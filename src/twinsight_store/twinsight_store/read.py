@@ -15,7 +15,7 @@ from twinsight_store.message import Message
 from twinsight_store.reader import StoreReader
 from twinsight_store.selection import Selection
 
-_READ_AHEAD = 4
+_READ_AHEAD = 2
 _LONGEST_WAIT_S = 0.2
 
 T = TypeVar('T')

@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 """A store that does not answer is asked again for so long."""
 
 WINDOW_BYTES = 8_000_000
-"""What one window is meant to hold; one of four times as much is made smaller."""
+"""Messages, unpacked, that a window is meant to hold; four times as much makes it smaller."""
 
 _FIRST_WINDOW_US = 500_000
 _SMALLEST_WINDOW_US = 1_000
@@ -84,7 +84,7 @@ async def fetch_windows(
         records.sort(key=lambda record: (record.timestamp_us, record.entry))
         yield Window(records, end_us)
         start_us = end_us
-        size = sum(len(record.data) for record in records)
+        size = sum(record.payload_bytes for record in records)
         wanted_us = length_us * WINDOW_BYTES // max(size, 1)
         length_us = min(max(wanted_us, length_us // 4, _SMALLEST_WINDOW_US), 2 * length_us)
         length_us = min(length_us, _LARGEST_WINDOW_US)
@@ -165,10 +165,11 @@ async def _fetch_once(
             return found
         with store_errors(connection.settings):
             try:
-                found += parse_batch(headers, body)
+                batch = parse_batch(headers, body)
             except ValueError as error:
                 raise ConnectionError(str(error)) from error
-        size += len(body)
+        found += batch
+        size += sum(record.payload_bytes for record in batch)
         if most_bytes is not None and size > most_bytes:
             raise _TooMuchError
         if headers.get('x-reduct-last') == 'true':
