@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
 import random
+import signal
 import sys
 import time
 import uuid
@@ -17,6 +18,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 sys.path.insert(0, str(Path(__file__).parent / 'tools'))
+
+# A shell that runs the tests in the background has them ignore SIGINT, and so what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from twinsight_demo.child import Child, executable  # noqa: E402
 

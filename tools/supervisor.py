@@ -45,8 +45,13 @@ class Output:
             if self._colours is not None:
                 number = self._colours.setdefault(label, len(self._colours))
                 prefix = f'\x1b[{COLOURS[number % len(COLOURS)]}m{prefix}\x1b[0m'
-            sys.stdout.buffer.write(prefix.encode() + b' ' + line.rstrip(b'\r\n') + b'\n')
-            sys.stdout.buffer.flush()
+            try:
+                sys.stdout.buffer.write(prefix.encode() + b' ' + line.rstrip(b'\r\n') + b'\n')
+                sys.stdout.buffer.flush()
+            except OSError:
+                # What is left in the buffer would make Python fail (exit code 120) at its end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise
 
     def say(self, text: str) -> None:
         """Write a line of this command's own, if anybody still reads."""

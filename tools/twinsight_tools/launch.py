@@ -14,6 +14,7 @@ from typing import Protocol
 from .messages import ToolError
 
 READY_TIMEOUT_S = 60.0
+PORT_TIMEOUT_S = 3.0  # a killed process holds its port until its last thread has gone
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,31 @@ class Kind(Protocol):
 def free_port(*preferred: int | None) -> int:
     """Find the first of `preferred` that is free on loopback, else any free port."""
     for port in (*preferred, 0):
-        if port is None:
-            continue
-        with socket.socket() as probe:
-            # As the servers do: a port whose last connections linger counts as free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(('127.0.0.1', port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        if port is not None and (found := _bound(port)) is not None:
+            return found
     raise ToolError('no free port on 127.0.0.1')
+
+
+def free_again(port: int) -> int:
+    """Wait a little for the port of a server that has just died, else find any free one."""
+    deadline_s = time.monotonic() + PORT_TIMEOUT_S
+    while _bound(port) is None:
+        if time.monotonic() > deadline_s:
+            return free_port()
+        time.sleep(0.02)
+    return port
+
+
+def _bound(port: int) -> int | None:
+    """Return the port, or for 0 a free one, where a server could bind it now."""
+    with socket.socket() as probe:
+        # As the servers do: a port whose last connections linger counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(kind: Kind, url: str, alive: Callable[[], bool], log: Path) -> None:

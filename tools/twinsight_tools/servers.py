@@ -9,7 +9,7 @@ import fcntl
 import os
 
 from . import identity, missing, processes, reductstore, state
-from .launch import free_port, Kind, Program, remove_container, wait_until_ready
+from .launch import free_again, free_port, Kind, Program, remove_container, wait_until_ready
 from .messages import say, ToolError
 from .state import Entry
 from .workspace import here, Workspace
@@ -74,7 +74,7 @@ def _start_process(
     kind: Kind, program: Program, workspace: Workspace, before: Entry | None
 ) -> Entry:
     """Start a server in the background; return its entry, also put into the state file."""
-    port = free_port(before.port if before else None, kind.usual_port)
+    port = free_again(before.port) if before else free_port(kind.usual_port)
     launch = kind.launch(program, workspace.state / kind.name, port, None)
     launch.clear()
     log = workspace.logs / f'{kind.name}.log'
