@@ -153,7 +153,7 @@ def test_the_same_bytes_published_at_another_time_are_another_message(
 def test_a_microsecond_taken_too_often_is_refused_with_its_reason(
     store: Store, make_builder: MakeBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, 'MAX_SHIFT_US', 3)
+    monkeypatch.setattr(layout, 'MAX_CONFLICT_SHIFT_US', 3)
     for index in range(4):
         assert store.write(single(make_builder, T0, b'%d' % index)).stored
     [refusal] = store.write(single(make_builder, T0, b'one too many')).refused

@@ -26,8 +26,14 @@ DEFAULT_SINGLE_RECORD_BYTES = 64_000
 MAX_CHUNK_SPAN_NS = 60_000_000_000
 """No chunk reaches further than this from its record's timestamp, so readers look back so far."""
 
-MAX_SHIFT_US = 10_000
-"""A record whose microsecond is taken moves by this much at most."""
+MAX_ALLOCATED_SHIFT_US = 4_096
+"""A record moves by this much at most for the other records of its writer."""
+
+MAX_CONFLICT_SHIFT_US = 5_000
+"""And by this much at most for records that are in the store already."""
+
+MAX_SHIFT_US = MAX_ALLOCATED_SHIFT_US + MAX_CONFLICT_SHIFT_US
+"""How far a record may lie behind the time of its first message; readers wait for it."""
 
 ATTACHMENT = '$ros'
 

@@ -44,7 +44,7 @@ class TimestampAllocator:
     timestamps; older collisions are found by the store itself.
     """
 
-    def __init__(self, memory: int = 4096) -> None:
+    def __init__(self, memory: int = layout.MAX_ALLOCATED_SHIFT_US) -> None:
         self._order: deque[int] = deque(maxlen=memory)
         self._taken: set[int] = set()
 

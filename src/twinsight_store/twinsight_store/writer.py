@@ -176,7 +176,7 @@ class StoreWriter:
 
     async def _write_beside(self, record: Record, give_up_at: float) -> bool | Refusal:
         """Write a record whose microsecond is taken; False where it is there already."""
-        for shift in range(layout.MAX_SHIFT_US + 1):
+        for shift in range(layout.MAX_CONFLICT_SHIFT_US + 1):
             timestamp_us = record.timestamp_us + shift
             if shift:
                 try:
@@ -194,7 +194,8 @@ class StoreWriter:
             if await self._is_stored(record, timestamp_us, give_up_at):
                 return False
         return Refusal(
-            record, f'{layout.MAX_SHIFT_US} records lie at {record.timestamp_us} µs already'
+            record,
+            f'{layout.MAX_CONFLICT_SHIFT_US} records lie at {record.timestamp_us} µs already',
         )
 
     async def _is_stored(self, record: Record, timestamp_us: int, give_up_at: float) -> bool:
