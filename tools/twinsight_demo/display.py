@@ -51,16 +51,18 @@ def show(console: Console, rows: Sequence[Row], rate: float, source: str) -> boo
     if total.identical and lost == 0 and rows:
         console.print(
             f'[bold green]{total.published} messages, {lost} lost: what came back is byte for '
-            'byte what was sent.[/]'
+            'byte what was sent.[/]',
+            highlight=False,
         )
         if absent := sum(row.replayed is None for row in rows):
             console.print(
                 f'{absent} topics came back from the store only: their types are not installed '
-                'here, so they cannot be published.'
+                'here, so they cannot be published.',
+                highlight=False,
             )
         return True
     wrong = ', '.join(row.topic for row in rows if not row.identical) or 'no message at all'
-    console.print(f'[bold red]{lost} messages lost; not what was sent: {wrong}[/]')
+    console.print(f'[bold red]{lost} messages lost; not what was sent: {wrong}[/]', highlight=False)
     return False
 
 

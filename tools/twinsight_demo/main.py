@@ -38,7 +38,7 @@ ROBOT = 'robot_01'
 PREFIX = '/replay'
 SIMULATED_S = 10.0
 _LONGEST_REPLAY_S = 20.0
-_WIDTH = 110
+_WIDTH = 116
 _PARAMETERS = Path(__file__).parents[2] / 'config' / 'recorder.yaml'
 
 
