@@ -62,7 +62,9 @@ def show(console: Console, rows: Sequence[Row], rate: float, source: str) -> boo
             )
         return True
     wrong = ', '.join(row.topic for row in rows if not row.identical) or 'no message at all'
-    console.print(f'[bold red]{lost} messages lost; not what was sent: {wrong}[/]', highlight=False)
+    console.print(
+        f'[bold red]{lost} messages lost; not what was sent: {wrong}[/]', highlight=False
+    )
     return False
 
 
