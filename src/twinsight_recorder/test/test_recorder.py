@@ -1,5 +1,6 @@
 """The recorder node over real DDS, into a real ReductStore."""
 
+import asyncio
 from dataclasses import replace
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ import tf2_msgs
 from tf2_msgs.msg import TFMessage
 
 from twinsight_interfaces.msg import RecorderStatus
-from twinsight_store.connection import URL_VARIABLE
+from twinsight_store.connection import connect, URL_VARIABLE
 from twinsight_store.read import read
 from twinsight_store.selection import Selection
 from twinsight_tools import reductstore
@@ -292,6 +293,32 @@ def test_a_full_quota_is_one_clear_line_and_refused_messages_are_counted(
     assert (received, lost, dropped) == (20, 0, 0)
     assert kept + refused == 20 and refused > 0
     assert len(stored(store_settings, topics=('/big',))) == kept > 0
+
+
+def test_a_bucket_that_is_removed_is_made_again_and_what_comes_then_can_be_read(
+    ros, start, store_settings
+):
+    node = ros.node('robot')
+    publisher = node.create_publisher(String, '/topic', 10)
+    recorder = start()
+    ros.spin(node, connected([publisher]))
+    publisher.publish(String(data='before'))
+    time.sleep(2)
+    assert [m.data for m in stored(store_settings, topics=('/topic',))] == [text('before')]
+
+    async def remove():
+        async with connect(store_settings) as connection:
+            await (await connection.bucket()).remove()
+
+    asyncio.run(remove())
+    time.sleep(0.5)
+    for number in range(5):
+        publisher.publish(String(data=f'after {number}'))
+        time.sleep(0.5)
+    assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
+    again = stored(store_settings, topics=('/topic',))
+    assert [m.data for m in again] == [text(f'after {number}') for number in range(5)]
+    assert again[0].channel.type_name == 'std_msgs/msg/String'
 
 
 def test_a_type_that_is_not_installed_is_one_clear_line_and_the_rest_is_recorded(

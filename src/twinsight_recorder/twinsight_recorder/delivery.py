@@ -14,7 +14,8 @@ from twinsight_store.writer import StoreWriter
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 5.0
-_MAY_BE_MENDED = frozenset({401, 403, 404})
+_NOT_FOUND = 404
+_MAY_BE_MENDED = frozenset({401, 403, _NOT_FOUND})
 """Statuses that an administrator can change while the recorder runs: token, bucket."""
 
 
@@ -53,6 +54,7 @@ class Delivery:
         self._last_report = StoreReport(StoreState.WAITING, '')
         self._writer: StoreWriter | None = None
         self._opening = asyncio.Lock()
+        self._bucket_gone = False
         self._unfinished: dict[int, Record] = {}
 
     def unfinished(self) -> list[Record]:
@@ -70,7 +72,7 @@ class Delivery:
                 self._tell(StoreState.WAITING, str(error))
             except StoreRefusedError as error:
                 self._tell(StoreState.REFUSING, str(error))
-                self._writer = None  # the bucket may be gone: open it again
+                self._bucket_gone = error.status == _NOT_FOUND
                 if error.status not in _MAY_BE_MENDED:
                     return await self._one_by_one(batch)
             await asyncio.sleep(wait_s)
@@ -100,6 +102,10 @@ class Delivery:
             if self._writer is None:
                 bucket = await self._connection.bucket(create=True)
                 self._writer = StoreWriter(bucket, self._connection.settings)
+            elif self._bucket_gone:
+                await self._connection.bucket(create=True)
+                self._writer.forget()
+                self._bucket_gone = False
             return self._writer
 
     def _end(self, records: Iterable[Record], outcome: str) -> None:

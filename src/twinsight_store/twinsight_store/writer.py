@@ -27,6 +27,9 @@ MAX_BATCH_BYTES = 8_000_000
 _UNFINISHED = 425
 """A record whose writer has not sent all of it; it stays so where the writer was killed."""
 
+_CONCERNS_ALL = frozenset({401, 403, 404})
+"""Statuses of the token and the bucket, though the server names them record by record."""
+
 _UNFINISHED_PATIENCE_S = 2.0
 _UNFINISHED_POLL_S = 0.1
 
@@ -170,6 +173,10 @@ class StoreWriter:
                 await stack.enter_async_context(self._turns.setdefault(entry, asyncio.Lock()))
             yield
 
+    def forget(self) -> None:
+        """Describe every channel anew; for a bucket that was removed and made again."""
+        self._described.clear()
+
     async def _describe(self, records: Sequence[Record]) -> None:
         for entry, channel in {(record.entry, record.channel): None for record in records}:
             await self.describe(entry, channel)
@@ -217,9 +224,9 @@ class StoreWriter:
             await asyncio.sleep(_UNFINISHED_POLL_S)
 
     def _reason(self, error: ReductError) -> str:
-        """Return why a record is refused; raise where the store is rather not there."""
+        """Return why a record is refused; raise where that concerns every record."""
         meaning: TwinsightError = translated(self._settings, error)
-        if isinstance(meaning, StoreUnavailableError):
+        if isinstance(meaning, StoreUnavailableError) or error.status_code in _CONCERNS_ALL:
             raise meaning
         return str(meaning)
 
