@@ -41,6 +41,7 @@ class TopicWatch:
         self._problems: set[tuple[str, str]] = set()
         self._subscriptions: dict[str, Subscription] = {}
         self._receivers: dict[str, _Receiver] = {}
+        self._publishers: dict[str, frozenset[tuple[int, ...]]] = {}
 
     def update(self) -> None:
         """Look at the graph once."""
@@ -48,8 +49,10 @@ class TopicWatch:
             if not self._rules.is_wanted(name):
                 continue
             publishers = self._node.get_publishers_info_by_topic(name)
-            if not publishers:
-                continue
+            there = frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
+            if not there or there == self._publishers.get(name):
+                continue  # describing a channel is slow, and callbacks wait meanwhile
+            self._publishers[name] = there
             try:
                 self._follow(name, publishers)
             except UnknownTypeError as error:
