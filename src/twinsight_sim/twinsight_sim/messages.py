@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 import math
 
-from geometry_msgs.msg import Quaternion, TransformStamped
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid, Odometry
 import numpy as np
 from sensor_msgs.msg import BatteryState, CameraInfo, CompressedImage, Imu, LaserScan
@@ -61,25 +61,26 @@ class Messages:
         self._map.header.frame_id = 'map'
         self._costmap = OccupancyGrid()
         self._costmap.header.frame_id = self._frame('odom')
-        self._tf = TFMessage(transforms=[
+        self._tf = Template(TFMessage(transforms=[
             self._transform('map', self._frame('odom')),
-            self._transform(self._frame('odom'), self._frame('base_link'))])
+            self._transform(self._frame('odom'), self._frame('base_link'))]))
         odom = Odometry(child_frame_id=self._frame('base_link'))
         odom.header.frame_id = self._frame('odom')
-        self._odom = Template(odom, 7 + 36 + 6 + 36)
+        self._odom = Template(odom)
         imu = Imu()
         imu.header.frame_id = self._frame('imu')
-        self._imu = Template(imu, 4 + 9 + 3 + 9 + 3 + 9)
+        self._imu = Template(imu)
         self._scan = LaserScan(
             angle_min=lidar.ANGLE_MIN, angle_increment=lidar.ANGLE_STEP,
             angle_max=lidar.ANGLE_MIN + lidar.ANGLE_STEP * (lidar.BEAMS - 1),
             range_min=lidar.RANGE_MIN, range_max=lidar.RANGE_MAX)
         self._scan.header.frame_id = self._frame('laser')
-        self._image = CompressedImage(format='rgb8; jpeg compressed bgr8')
-        self._image.header.frame_id = self._frame('camera_optical')
+        image = CompressedImage(format='rgb8; jpeg compressed bgr8')
+        image.header.frame_id = self._frame('camera_optical')
+        self._image = Template(image)
         info = CameraInfo() if camera is None else _camera_info(camera)
-        info.header.frame_id = self._image.header.frame_id
-        self._camera_info = Template(info, 0)
+        info.header.frame_id = image.header.frame_id
+        self._camera_info = Template(info)
         self._battery = BatteryState(
             present=True, design_capacity=cells.CAPACITY, capacity=cells.CAPACITY,
             temperature=math.nan, location='base', serial_number='SIM-24V-20AH',
@@ -95,15 +96,12 @@ class Messages:
         """Return the local costmap, in ``odom``."""
         return self._grid(self._costmap, sim_ns, grid)
 
-    def tf(self, sim_ns: int, motion: Motion) -> TFMessage:
+    def tf(self, sim_ns: int, motion: Motion) -> bytes:
         """Return ``map`` → ``odom`` → ``base_link``: put together, they are the true pose."""
-        for transform, pose in zip(self._tf.transforms,
-                                   (odom_in_map(motion), motion.odometry), strict=True):
-            self._stamp(transform.header, sim_ns)
-            transform.transform.translation.x = pose.x
-            transform.transform.translation.y = pose.y
-            _turn(transform.transform.rotation, pose.yaw)
-        return self._tf
+        numbers: list[float] = []
+        for x, y, yaw in (odom_in_map(motion), motion.odometry):
+            numbers += (x, y, 0.0, 0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0))
+        return self._tf.fill(self.start_ns + sim_ns, numbers)
 
     def tf_static(self, sim_ns: int) -> TFMessage:
         """Return where the sensors sit."""
@@ -142,15 +140,13 @@ class Messages:
         message.ranges = array('f', ranges.tobytes())
         return message
 
-    def image(self, sim_ns: int, jpeg: bytes) -> CompressedImage:
-        """Return a picture."""
-        self._stamp(self._image.header, sim_ns)
-        self._image.data = array('B', jpeg)
-        return self._image
+    def image(self, sim_ns: int, jpeg: bytes) -> bytes:
+        """Return the CompressedImage of a picture."""
+        return self._image.fill(self.start_ns + sim_ns, end=jpeg)
 
     def camera_info(self, sim_ns: int) -> bytes:
         """Return the CameraInfo with the stamp of a picture."""
-        return self._camera_info.fill(self.start_ns + sim_ns, ())
+        return self._camera_info.fill(self.start_ns + sim_ns)
 
     def battery(self, sim_ns: int, battery: Battery) -> BatteryState:
         """Return the battery's state: charge in Ah, percentage from 0 to 1, as the type asks."""
@@ -198,10 +194,6 @@ class Messages:
 def odom_in_map(motion: Motion) -> Pose:
     """Return where ``odom`` lies in ``map``: the truth less what the wheels made of it."""
     return compose(motion.pose, inverse(motion.odometry))
-
-
-def _turn(rotation: Quaternion, yaw: float) -> None:
-    rotation.z, rotation.w = math.sin(yaw / 2.0), math.cos(yaw / 2.0)
 
 
 def _camera_info(camera: Camera) -> CameraInfo:
