@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twinsight_sim.drive import Pose
+from twinsight_sim.drive import compose, Pose
 from twinsight_sim.world import Box, World
 
 RESOLUTION = 0.1
@@ -16,6 +16,9 @@ RESOLUTION = 0.1
 COSTMAP_CELLS = 60
 INSCRIBED_RADIUS = 0.35
 INFLATION_RADIUS = 0.9
+COSTMAP_REACH = math.sqrt(0.5) * (COSTMAP_CELLS + 2) * RESOLUTION + INFLATION_RADIUS
+"""From the robot, metres; what is farther off costs nothing in any cell."""
+
 COST_SCALING = 4.0
 """Inflation as nav2's inflation layer has it: exp(-scaling × (distance - inscribed radius))."""
 
@@ -64,8 +67,10 @@ def costmap(world: World, extra: tuple[Box, ...], odom_in_map: Pose, robot: Pose
     x, y = odom_in_map.x + c * u - s * v, odom_in_map.y + s * u + c * v
     inside = _depth_inside(world, x, y)
     near = np.maximum(inside, 0.0)
+    middle = compose(odom_in_map, robot)
     for box in (*world.boxes, *extra):
-        near = np.minimum(near, box.distance(x, y))
+        if box.distance(middle.x, middle.y) < COSTMAP_REACH:
+            near = np.minimum(near, box.distance(x, y))
     costs = 98.0 * np.exp(-COST_SCALING * (near - INSCRIBED_RADIUS))
     cells = np.where(near > INFLATION_RADIUS, FREE, np.minimum(costs, 98.0)).astype(np.int8)
     cells[near <= INSCRIBED_RADIUS] = INSCRIBED
