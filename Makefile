@@ -45,4 +45,4 @@ lint:  ## ruff and mypy over all Python sources
 	  --explicit-package-bases --exclude '(^|/)setup\.py' src tools
 
 clean: stop  ## end the servers, remove what was built; .venv and recorded data stay
-	rm -rf build install log .twinsight/underlay .twinsight/build
+	rm -rf build install log .twinsight/underlay .twinsight/build src/*/*/*.so

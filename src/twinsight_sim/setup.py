@@ -1,4 +1,4 @@
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 package_name = 'twinsight_sim'
 
@@ -10,7 +10,10 @@ setup(
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
     ],
-    zip_safe=True,
+    # A library for ctypes, see raycast.py; it is no module of Python's.
+    ext_modules=[Extension('twinsight_sim._raycast', ['twinsight_sim/raycast.c'],
+                           extra_compile_args=['-O3'], libraries=['m'])],
+    zip_safe=False,
     maintainer='TwinSight developers',
     maintainer_email='developers@twinsight.example',
     description='A small simulated warehouse robot with known ground truth, for demos and tests.',

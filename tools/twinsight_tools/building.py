@@ -25,6 +25,7 @@ _READ_BY_BUILD = (
     '*.msg',
     '*.srv',
     '*.action',
+    '*.c',
 )
 _SOURCES = ('src', 'launch')
 

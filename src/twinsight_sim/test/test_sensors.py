@@ -8,18 +8,19 @@ from PIL import Image
 import pytest
 
 from twinsight_sim import lidar
+from twinsight_sim.body import CAMERA_HEIGHT
 from twinsight_sim.camera import Camera
 from twinsight_sim.drive import compose, Pose
 from twinsight_sim.grids import costmap, floor_map
 from twinsight_sim.lidar import Lidar
-from twinsight_sim.raycast import cast
+from twinsight_sim.raycast import measure, View
 from twinsight_sim.world import obstacle, warehouse, World
 
 ROOM = World((-4.0, -3.0, 6.0, 5.0))
 
 
 def ranges(world: World, x: float, y: float, yaw: float = 0.0, noise: float = 0.0) -> np.ndarray:
-    return Lidar(np.random.default_rng(0), noise).scan(x, y, yaw, world.segments)
+    return Lidar(np.random.default_rng(0), noise).scan(x, y, yaw, world.faces)
 
 
 def beam(degrees: float) -> int:
@@ -51,14 +52,43 @@ def test_lidar_has_a_reach(metres, seen):
     assert ahead == (pytest.approx(metres, abs=1e-5) if seen is None else seen)
 
 
-def test_leaving_out_backs_of_faces_changes_no_range():
+def exact_distance(faces: np.ndarray, x: float, y: float, angle: float) -> float:
+    """Solve ``p + t d = a + u (b - a)`` for every face, seen from either side."""
+    nearest = math.inf
+    for ax, ay, bx, by, *_ in faces.tolist():
+        matrix = np.array([[math.cos(angle), ax - bx], [math.sin(angle), ay - by]])
+        if abs(np.linalg.det(matrix)) > 1e-12:
+            t, u = np.linalg.solve(matrix, [ax - x, ay - y])
+            if t > 0.0 and 0.0 <= u <= 1.0:
+                nearest = min(nearest, t)
+    return nearest
+
+
+def test_rays_end_at_the_first_face_on_their_way():
     world, draw = warehouse(), np.random.default_rng(3)
-    angles = np.linspace(-math.pi, math.pi, 97)
-    directions = np.column_stack((np.cos(angles), np.sin(angles)))
-    for x, y in [(-8.0, 0.0), (0.1, -1.4), *draw.uniform((-9, -2.4), (9, -0.6), (10, 2))]:
-        every = cast((x, y), directions, world.segments.ends)[0].min(axis=1)
-        front = cast((x, y), directions, world.segments.facing(x, y).ends)[0].min(axis=1)
-        assert np.array_equal(every, front)
+    faces = world.faces_with((obstacle(-3.0, -1.4, 0.7),))
+    angles = np.linspace(-math.pi, math.pi, 61)
+    rays = np.column_stack((np.cos(angles), np.sin(angles)))
+    for x, y in [(-8.0, 0.0), (0.1, -1.4), *draw.uniform((-9, -2.4), (9, -0.6), (6, 2))]:
+        exact = [exact_distance(faces, x, y, angle + 0.3) for angle in angles]
+        assert measure(faces, x, y, 0.3, rays) == pytest.approx(exact, abs=1e-9)
+
+
+def test_rays_out_of_the_hall_meet_nothing():
+    ray = np.array([[1.0, 0.0]])
+    assert measure(ROOM.faces, 7.0, 0.0, 0.0, ray).tolist() == [math.inf]
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r'not a whole \(4, 8\) float64'):
+        measure(ROOM.faces.astype(np.float32), 0.0, 0.0, 0.0, np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r'not a whole \(3, 2\) float64'):
+        measure(ROOM.faces, 0.0, 0.0, 0.0, np.ones((3, 4))[:, ::2])
+    with pytest.raises(ValueError, match=r'multiple of 16'):
+        View(rays=np.ones((72, 2)), slopes=np.linspace(1, -1, 64, dtype=np.float32),
+             floor=np.zeros((32, 2), np.uint32), ceiling=np.zeros(32, np.uint32),
+             texels=np.zeros((6, 4, 4), np.uint32), columns_per_metre=np.ones(6),
+             heights=(0.6, 3.0, 1.0))
 
 
 def decoded(message) -> np.ndarray:
@@ -80,7 +110,7 @@ def test_an_obstacle_ahead_changes_the_picture():
     camera, world = Camera(320, 240), warehouse()
 
     def view(*boxes):
-        picture = camera.picture(-5.0, -4.75, 0.0, world.segments_with(boxes), '')
+        picture = camera.picture(-5.0, -4.75, 0.0, world.faces_with(boxes), '')
         return picture.view(np.uint8).reshape(240, 320, 4)[..., :3].astype(int)
 
     free, again = view(), view()
@@ -93,13 +123,33 @@ def test_an_obstacle_ahead_changes_the_picture():
     assert 0.2 < red.mean() < 0.8, 'stripes of red and white'
 
 
-def test_an_obstacle_has_the_width_that_its_distance_gives_it():
+def test_an_obstacle_is_as_wide_and_as_high_as_its_distance_makes_it():
     camera, world = Camera(320, 240), World((-50.0, -50.0, 50.0, 50.0))
-    free = camera.picture(0.0, 0.0, 0.0, world.segments, '').copy()
-    seen = camera.picture(0.0, 0.0, 0.0, world.segments_with((obstacle(4.4, 0.0, 0.0),)), '')
+    free = camera.picture(0.0, 0.0, 0.0, world.faces, '').copy()
+    seen = camera.picture(0.0, 0.0, 0.0, world.faces_with((obstacle(4.4, 0.0, 0.0),)), '')
     columns = np.flatnonzero((free != seen).any(axis=0))
+    rows = np.flatnonzero((free != seen).any(axis=1))
     assert columns.size == pytest.approx(0.8 * camera.focal / 4.0, abs=1.5)
     assert columns.mean() == pytest.approx(159.5, abs=1.0)
+    assert rows[0] == pytest.approx(119.5 - (1.0 - CAMERA_HEIGHT) * camera.focal / 4.0, abs=1.0)
+    assert rows[-1] == pytest.approx(119.5 + CAMERA_HEIGHT * camera.focal / 4.0, abs=1.0)
+
+
+def test_an_obstacle_behind_a_rack_is_not_seen():
+    camera, world = Camera(320, 240), warehouse()
+    free = camera.picture(-5.0, -4.75, math.pi / 2, world.faces, '').copy()
+    behind = world.faces_with((obstacle(-5.0, -1.5, 0.0),))
+    assert np.array_equal(camera.picture(-5.0, -4.75, math.pi / 2, behind, ''), free)
+
+
+def test_nothing_of_the_last_picture_is_left_in_the_next():
+    camera, world, draw = Camera(320, 240), warehouse(), np.random.default_rng(1)
+    for x, y, yaw in draw.uniform((-9.0, -5.2, -3.0), (-7.2, 5.2, 3.0), (200, 3)):
+        faces = world.faces_with((obstacle(x + 2.0, y, yaw),))
+        first = camera.picture(x, y, yaw, faces, '')
+        before = first.copy()
+        first ^= 0x00FFFFFF
+        assert np.array_equal(camera.picture(x, y, yaw, faces, ''), before)
 
 
 def test_gyroscope_and_wheels_agree(record):

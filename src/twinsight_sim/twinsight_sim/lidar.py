@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from twinsight_sim.raycast import cast
-from twinsight_sim.world import Segments
+from twinsight_sim.raycast import measure
 
 BEAMS = 720
 RANGE_MIN = 0.05
@@ -23,19 +22,18 @@ class Lidar:
     """Ranges from a pose; ``generator`` draws the noise, ``noise`` is its deviation (m)."""
 
     def __init__(self, generator: np.random.Generator, noise: float = NOISE) -> None:
-        self._angles = ANGLE_MIN + ANGLE_STEP * np.arange(BEAMS)
+        angles = ANGLE_MIN + ANGLE_STEP * np.arange(BEAMS)
+        self._beams = np.column_stack((np.cos(angles), np.sin(angles)))
         self._generator = generator
         self._noise = noise
 
-    def scan(self, x: float, y: float, yaw: float, segments: Segments) -> np.ndarray:
+    def scan(self, x: float, y: float, yaw: float, faces: np.ndarray) -> np.ndarray:
         """
         Return (720,) float32 ranges in metres, beam 0 backwards, counter-clockwise.
 
         Nothing within reach is +inf, too near is -inf, as REP 117 has it.
         """
-        angles = self._angles + yaw
-        directions = np.column_stack((np.cos(angles), np.sin(angles)))
-        ranges = cast((x, y), directions, segments.facing(x, y).ends)[0].min(axis=1)
+        ranges = measure(faces, x, y, yaw, self._beams)
         ranges += self._noise * self._generator.standard_normal(BEAMS)
         ranges[ranges > RANGE_MAX] = np.inf
         ranges[ranges < RANGE_MIN] = -np.inf

@@ -102,7 +102,7 @@ class Simulation:
         text = f't={sim_ns / SECOND_NS:7.2f} s v={motion.speed:4.2f} m/s {self.robot.state}'
         picture = self._camera.picture(
             x + body.RADIUS * math.cos(yaw), y + body.RADIUS * math.sin(yaw), yaw,
-            self.world.segments_with(self.robot.obstacles), text)
+            self.world.faces_with(self.robot.obstacles), text)
         return [('image', self._messages.image(sim_ns, self._camera.jpeg(picture))),
                 ('camera_info', self._messages.camera_info(sim_ns))]
 
@@ -110,7 +110,7 @@ class Simulation:
         x, y, yaw = motion.pose
         ranges = self._lidar.scan(
             x + body.LIDAR_FORWARD * math.cos(yaw), y + body.LIDAR_FORWARD * math.sin(yaw), yaw,
-            self.world.segments_with(self.robot.obstacles))
+            self.world.faces_with(self.robot.obstacles))
         return [('scan', self._messages.scan(sim_ns, ranges, 1.0 / self._rates.scan))]
 
     def _costmap(self, sim_ns: int, motion: Motion) -> list[Outgoing]:

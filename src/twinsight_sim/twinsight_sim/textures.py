@@ -1,4 +1,4 @@
-"""What the camera sees on a face: small painted pictures, ready in every shade."""
+"""What the camera sees on a face: small painted pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from twinsight_sim.world import DOCK, PALLET, RACKS, WALL
 
-SHADES = 32
 COLUMNS, ROWS = 160, 80
 """Size of every picture; row 0 is at the floor, the last at the top of the box."""
 
@@ -16,16 +15,18 @@ WIDTH = {RACKS[0]: 5.5, RACKS[1]: 5.5, RACKS[2]: 5.5, WALL: 8.0, DOCK: 0.9, PALL
 
 def table() -> np.ndarray:
     """
-    Return the colours of all looks, as flat uint32 (bytes R, G, B, 0).
+    Return the colours of all looks in full light, (looks, ``COLUMNS``, ``ROWS``) uint32.
 
-    The index is ``((look · SHADES + shade) · COLUMNS + column) · ROWS + row``; shades go from
-    dark to full light.
+    The bytes are R, G, B, 0.
     """
     pictures = {**{look: _rack(look) for look in RACKS},
                 WALL: _wall(), DOCK: _dock(), PALLET: _pallet()}
-    light = (np.arange(SHADES) + 1.0) / SHADES
-    return np.concatenate([pack(pictures[look] * share).reshape(-1)
-                           for look in sorted(pictures) for share in light])
+    return np.stack([pack(pictures[look]) for look in sorted(pictures)])
+
+
+def columns_per_metre() -> np.ndarray:
+    """Return (looks,) float64: how many columns of its picture a metre of a face shows."""
+    return np.array([COLUMNS / WIDTH[look] for look in sorted(WIDTH)])
 
 
 def pack(rgb: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The warehouse: boxes on a floor between four walls, seen from above as line segments."""
+"""The warehouse: boxes on a floor between four walls, and the faces that they show."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Box(NamedTuple):
                 for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
         return [(self.x + c * u - s * v, self.y + s * u + c * v) for u, v in half]
 
-    def distance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def distance(self, x: float | np.ndarray, y: float | np.ndarray) -> np.ndarray:
         """Return the distance (m) from points of any shape to the box, 0 inside it."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         u = np.abs(c * (x - self.x) + s * (y - self.y)) - self.length / 2
@@ -46,25 +46,10 @@ class Box(NamedTuple):
         return np.hypot(np.maximum(u, 0.0), np.maximum(v, 0.0))
 
 
-class Segments(NamedTuple):
-    """
-    Faces seen from above, one row a face, each with its front on the right of its direction.
-
-    ``ends`` is (S, 4): x0, y0, x1, y1 in metres; ``look`` is (S,) integers, ``low`` (S,)
-    booleans, ``length`` (m) and ``light`` (0 … 1, how much the face gets) are (S,) floats.
-    """
-
-    ends: np.ndarray
-    look: np.ndarray
-    low: np.ndarray
-    length: np.ndarray
-    light: np.ndarray
-
-    def facing(self, x: float, y: float) -> Segments:
-        """Return the faces whose front is seen from a place (m): no other can be nearest."""
-        ax, ay, bx, by = self.ends.T
-        front = (ax - x) * (by - ay) < (ay - y) * (bx - ax)
-        return Segments(*(column[front] for column in self))
+FACE_COLUMNS = 8
+"""Of an array of faces, one a row: the ends a and b as seen from above (x, y, x, y in metres,
+``map``), look, 1 for low or 0, length (m), and light (0 … 1, how much the face gets). The front
+is on the right of the way from a to b."""
 
 
 @dataclass(frozen=True)
@@ -75,36 +60,28 @@ class World:
     boxes: tuple[Box, ...] = ()
 
     @cached_property
-    def segments(self) -> Segments:
-        """Every face of the standing world: the four walls first, then the boxes."""
+    def faces(self) -> np.ndarray:
+        """Every face of the standing world, (S, 8): the four walls first, then the boxes."""
         x0, y0, x1, y1 = self.bounds
         # A negative width turns the box inside out: the fronts of the walls look inwards.
         room = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y0 - y1, WALL)
-        return box_segments((room, *self.boxes))
+        return faces_of((room, *self.boxes))
 
-    def segments_with(self, extra: tuple[Box, ...]) -> Segments:
+    def faces_with(self, extra: tuple[Box, ...]) -> np.ndarray:
         """Return the faces of the standing world and of boxes that came later."""
-        if not extra:
-            return self.segments
-        more = box_segments(extra)
-        return Segments(*(np.concatenate(pair)
-                          for pair in zip(self.segments, more, strict=True)))
+        return np.concatenate((self.faces, faces_of(extra))) if extra else self.faces
 
 
-def box_segments(boxes: tuple[Box, ...]) -> Segments:
-    """Return the four faces of each box."""
-    ends, look, low = [], [], []
+def faces_of(boxes: tuple[Box, ...]) -> np.ndarray:
+    """Return the four faces of each box; columns as ``FACE_COLUMNS`` says."""
+    faces = []
     for box in boxes:
         corners = box.corners()
         for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
-            ends.append((ax, ay, bx, by))
-            look.append(box.look)
-            low.append(box.low)
-    array = np.array(ends)
-    run, rise = array[:, 2] - array[:, 0], array[:, 3] - array[:, 1]
-    length = np.hypot(run, rise)
-    return Segments(array, np.array(look), np.array(low), length,
-                    0.78 + 0.22 * np.abs(run) / length)
+            length = math.hypot(bx - ax, by - ay)
+            light = 0.78 + 0.22 * abs(bx - ax) / length
+            faces.append((ax, ay, bx, by, box.look, box.low, length, light))
+    return np.array(faces, float)
 
 
 def obstacle(x: float, y: float, yaw: float) -> Box:
