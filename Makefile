@@ -42,7 +42,7 @@ lint:  ## ruff and mypy over all Python sources
 	@$(BARE) set_up --dev --no-servers
 	@$(INSIDE) .venv/bin/python -m ruff check .
 	@MYPYPATH='$(MYPY_ROOTS)' $(INSIDE) .venv/bin/python -m mypy \
-	  --explicit-package-bases --exclude '(^|/)setup\.py' src tools
+	  --explicit-package-bases --exclude '(^|/)setup\.py' src tools bench
 
 clean: stop  ## end the servers, remove what was built; .venv and recorded data stay
 	rm -rf build install log .twinsight/underlay .twinsight/build src/*/*/*.so
