@@ -21,6 +21,7 @@ import time
 
 import rclpy
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -108,8 +109,9 @@ def publish_only() -> None:
     """Publish the robot's messages at their times, made beforehand, until terminated."""
     rclpy.init()
     node = Node('bare_loop')
-    publishers = {key: node.create_publisher(topic.type, topic.name, QOS[topic.delivery])
-                  for key, topic in TOPICS.items()}
+    publishers: dict[str, Publisher] = {
+        key: node.create_publisher(topic.type, topic.name, QOS[topic.delivery])
+        for key, topic in TOPICS.items()}
     start_s = time.monotonic()
     for due_s, key, data in over_and_over():
         left_s = start_s + due_s - time.monotonic()
