@@ -10,9 +10,10 @@ from twinsight_tools.workspace import Workspace
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    for name in ('src/a/package.xml', 'src/a/a/node.py', 'src/m/msg/M.msg', 'config/r.yaml'):
+    for name in ('src/a/package.xml', 'src/a/a/node.py', 'src/m/msg/M.msg', 'config/r.yaml',
+                 'src/a/a/code.c'):
         path = tmp_path / name
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('1')
     return Workspace(tmp_path)
 
@@ -28,6 +29,7 @@ def workspace(tmp_path: Path) -> Workspace:
         ('launch/new.launch.py', True),
         ('colcon.meta', True),
         ('.venv/twinsight.json', True),
+        ('src/a/a/code.c', True),
         ('src/a/a/node.py', False),
         ('src/a/a/new.py', False),
         ('src/a/a/__pycache__/node.pyc', False),
