@@ -100,3 +100,47 @@ def test_path_comes_before_the_cache(tmp_path: Path) -> None:
     found = reductstore.find({**env, 'PATH': str(tmp_path)})
     assert found is not None and found.binary == cached / 'reductstore'
     assert reductstore.find({'XDG_CACHE_HOME': str(tmp_path), 'PATH': str(tmp_path)}) is None
+
+
+@pytest.fixture
+def engine_without_network(tmp_path: Path) -> dict[str, str]:
+    """Return an environment whose docker engine runs, holds no image and pulls none."""
+    docker = tmp_path / 'bin' / 'docker'
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\n[ "$1" = info ] || { echo "no route to host"; exit 1; }\n')
+    docker.chmod(0o755)
+    return {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'PATH': f'{docker.parent}:/usr/bin:/bin'}
+
+
+def test_a_cached_build_serves_where_docker_has_no_image(
+    engine_without_network: dict[str, str], tmp_path: Path
+) -> None:
+    cached = reductstore.CRATE.binary(engine_without_network)
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    found = reductstore.SERVER.provide(engine_without_network, tmp_path)
+    assert found.binary == cached
+
+
+def test_a_pull_that_fails_is_followed_by_a_build(
+    engine_without_network: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cargo = tmp_path / 'bin' / 'cargo'
+    cargo.write_text(
+        '#!/bin/sh\n'
+        'if [ "$1" = --version ]; then echo "cargo 99.0.0"; exit; fi\n'
+        'while [ "$1" != --root ]; do shift; done\n'
+        'mkdir -p "$2/bin" && echo built > "$2/bin/reductstore"\n'
+    )
+    cargo.chmod(0o755)
+    found = reductstore.SERVER.provide(engine_without_network, tmp_path)
+    assert found.binary is not None and found.binary.read_text() == 'built\n'
+    assert f'docker pull {reductstore.IMAGE} failed' in capsys.readouterr().out
+
+
+def test_a_pull_that_fails_is_an_error_without_cargo(
+    engine_without_network: dict[str, str], tmp_path: Path
+) -> None:
+    env = {**engine_without_network, 'PATH': str(tmp_path / 'bin')}
+    with pytest.raises(ToolError, match='(?s)docker pull .* failed .*no route to host'):
+        reductstore.SERVER.provide(env, tmp_path)

@@ -15,6 +15,7 @@ import urllib.request
 from . import cargo
 from .command import run_quietly
 from .launch import Kind, Launch, Program
+from .messages import say, ToolError
 from .private import PrivateServer
 
 VERSION = '1.21.5'
@@ -23,6 +24,7 @@ IMAGE = f'reduct/store:v{VERSION}'
 CRATE = cargo.Crate(
     'reductstore', VERSION, ('--no-default-features', '--features', 'fs-backend'), (1, 91)
 )
+_IMAGE_PROGRAM = Program(f'docker image {IMAGE}', image=IMAGE)
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -38,9 +40,8 @@ class ReductStore:
         binary = shutil.which('reductstore', path=env.get('PATH', ''))
         if binary:
             return Program(f'binary on PATH: {binary}', binary=Path(binary))
-        if _docker('info', env=env):
-            program = Program(f'docker image {IMAGE}', image=IMAGE)
-            return program if _docker('image', 'inspect', IMAGE, env=env) else None
+        if _docker('image', 'inspect', IMAGE, env=env):
+            return _IMAGE_PROGRAM
         cached = CRATE.binary(env)
         if cached.exists():
             return Program(f'cargo build, cached in {cached.parent}', binary=cached)
@@ -49,19 +50,30 @@ class ReductStore:
     def provide(self, env: Mapping[str, str], logs: Path) -> Program:
         program = self.locate(env)
         if program is None and _docker('info', env=env):
-            run_quietly(
-                ['docker', 'pull', IMAGE],
-                label=self.title,
-                task=f'docker pull {IMAGE}',
-                log=logs / 'reductstore-pull.log',
-                describe=lambda line: line.strip() or None,
-                env=env,
-            )
-            program = Program(f'docker image {IMAGE}', image=IMAGE)
+            program = self._pull(env, logs)
         if program is None:
             binary = cargo.build(CRATE, env, label=self.title, log=logs / 'reductstore-build.log')
             program = Program(f'cargo build, cached in {binary.parent}', binary=binary)
         return program
+
+    def _pull(self, env: Mapping[str, str], logs: Path) -> Program | None:
+        """Pull the image; None where that fails, as behind a firewall, and cargo can build it."""
+        log = logs / 'reductstore-pull.log'
+        try:
+            run_quietly(
+                ['docker', 'pull', IMAGE],
+                label=self.title,
+                task=f'docker pull {IMAGE}',
+                log=log,
+                describe=lambda line: line.strip() or None,
+                env=env,
+            )
+        except ToolError:
+            if not cargo.cargo_fits(CRATE, env):
+                raise
+            say(self.title, f'docker pull {IMAGE} failed ({log}): built with cargo instead')
+            return None
+        return _IMAGE_PROGRAM
 
     def lacking(self, env: Mapping[str, str]) -> list[str]:
         if self.locate(env) or cargo.cargo_fits(CRATE, env) or _docker('info', env=env):
