@@ -12,7 +12,7 @@ setup(
     ],
     # A library for ctypes, see raycast.py; it is no module of Python's.
     ext_modules=[Extension('twinsight_sim._raycast', ['twinsight_sim/raycast.c'],
-                           extra_compile_args=['-O3'], libraries=['m'])],
+                           extra_compile_args=['-O3', '-ffp-contract=off'], libraries=['m'])],
     zip_safe=False,
     maintainer='TwinSight developers',
     maintainer_email='developers@twinsight.example',

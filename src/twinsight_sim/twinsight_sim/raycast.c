@@ -8,8 +8,8 @@
  */
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 /* How fast light fades with depth, 1/m. */
 static const double FADING = 0.09;
@@ -56,9 +56,12 @@ typedef struct {
  * What so many columns of a picture show; so few that all that it needs stays in the cache.
  *
  * For tall and for low faces: the texels in the light that they get, (STRIP, rows) from the floor
- * up, and how many of them a step of one in slope spans. Between the slopes covered_from and covered_to every column shows a tall face.
+ * up, and how many of them a step of one in slope spans. Between the slopes covered_from and
+ * covered_to every column shows a tall face.
  */
 enum {STRIP = 16};
+const int32_t strip_columns = STRIP;  /* raycast.py reads it */
+
 typedef struct {
   int any_low;
   float covered_from, covered_to;
@@ -80,6 +83,13 @@ static int32_t find_fronts(const Face * faces, int32_t count, const Eye * eye, F
     }
   }
   return kept;
+}
+
+/* Turn a ray into the eye's direction. */
+static void turn(const Eye * eye, const double * ray, double * dx, double * dy)
+{
+  *dx = eye->cosine * ray[0] - eye->sine * ray[1];
+  *dy = eye->sine * ray[0] + eye->cosine * ray[1];
 }
 
 /*
@@ -114,8 +124,8 @@ void measure(
   Front fronts[face_count + 1];
   const int32_t kept = find_fronts(faces, face_count, eye, fronts);
   for (int32_t i = 0; i < count; ++i) {
-    const double dx = eye->cosine * rays[2 * i] - eye->sine * rays[2 * i + 1];
-    const double dy = eye->sine * rays[2 * i] + eye->cosine * rays[2 * i + 1];
+    double dx, dy;
+    turn(eye, rays + 2 * i, &dx, &dy);
     const double tall = cast(fronts, kept, 0, dx, dy).nearness;
     const double low = cast(fronts, kept, 1, dx, dy).nearness;
     distances[i] = 1.0 / (tall > low ? tall : low);
@@ -154,9 +164,8 @@ static void look_at(
   double far = 0.0;
   strip->any_low = 0;
   for (int32_t i = 0; i < STRIP; ++i) {
-    const double * ray = view->rays + 2 * (first + i);
-    const double dx = eye->cosine * ray[0] - eye->sine * ray[1];
-    const double dy = eye->sine * ray[0] + eye->cosine * ray[1];
+    double dx, dy;
+    turn(eye, view->rays + 2 * (first + i), &dx, &dy);
     const Hit tall = cast(fronts, count, 0, dx, dy);
     Hit low = cast(fronts, count, 1, dx, dy);
     if (low.nearness <= tall.nearness) {

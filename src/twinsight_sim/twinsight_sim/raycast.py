@@ -41,6 +41,8 @@ def _library() -> ctypes.CDLL:
 
 
 _LIBRARY = _library()
+_STRIP = ctypes.c_int32.in_dll(_LIBRARY, 'strip_columns').value
+"""Columns of a picture that are drawn together."""
 
 
 def measure(faces: np.ndarray, x: float, y: float, yaw: float, rays: np.ndarray) -> np.ndarray:
@@ -77,8 +79,8 @@ class View:
                  ceiling: np.ndarray, texels: np.ndarray, columns_per_metre: np.ndarray,
                  heights: tuple[float, float, float]) -> None:
         width, height = len(rays), len(slopes)
-        if width % 16:
-            raise ValueError(f'{width} columns: not a multiple of 16')
+        if width % _STRIP:
+            raise ValueError(f'{width} columns: not a multiple of {_STRIP}')
         below = height - height // 2
         looks, columns, rows = texels.shape
         floor_depths = (heights[0] / -slopes[height // 2:]).astype(np.float32)
