@@ -1,6 +1,7 @@
 """The replay command over real DDS, from a real ReductStore."""
 
 import asyncio
+from dataclasses import replace
 import json
 import signal
 import subprocess
@@ -41,14 +42,15 @@ def text(data):
     return cdr + bytes(-len(cdr) % 4)
 
 
-def store(settings, messages, robot='robot_05', mission='mission_42'):
+def store(settings, messages, robot='robot_05', mission='mission_42', compression=''):
     """Write (channel, receive_ns, bytes) into the store."""
     builders = {}
     records = []
     for where, receive_ns, data in messages:
         if where.id not in builders:
             builders[where.id] = RecordBuilder(
-                robot, where, labels.record_labels(robot, mission), ChunkRules()
+                robot, where, labels.record_labels(robot, mission), ChunkRules(),
+                compression=compression,
             )
         records += builders[where.id].add(receive_ns, receive_ns, 0, data)
     for builder in builders.values():
@@ -147,6 +149,30 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
         assert row.late_quantile_ms(0.5) < 50  # at its place in time, not in a burst
     times = sorted(each.time_ns for each in seen)
     assert 1.9e9 < times[-1] - times[0] < 4e9  # 1.99 s were recorded
+
+
+def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
+    store_settings, replay, witness
+):
+    odom, camera = channel('/odom'), channel('/camera')
+    cameras = replace(store_settings, bucket=f'{store_settings.bucket}-cameras')
+    step_ns = 20_000_000
+    odometry = [(odom, START_NS + i * step_ns, text(f'odom {i}')) for i in range(50)]
+    images = [
+        (camera, START_NS + i * step_ns + step_ns // 2, text(f'image {i} ' + 'x' * 70_000))
+        for i in range(50)
+    ]
+    store(store_settings, odometry)
+    store(cameras, images, compression='zstd')
+    finish = witness([odom, camera])
+    playing = replay('--bucket', cameras.bucket, '--bucket', 'camras')
+    assert playing.end(60) == 0
+    seen = sorted(finish(), key=lambda each: each.time_ns)
+    expected = sorted(odometry + images, key=lambda each: each[1])
+    assert [(each.topic, each.digest) for each in seen] == [
+        (where.topic, digest_of(data)) for where, _, data in expected
+    ]
+    assert playing.text().count("has no bucket 'camras': reading the others") == 1
 
 
 def test_the_rate_divides_the_intervals(store_settings, replay, witness):

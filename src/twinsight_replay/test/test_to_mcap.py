@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -17,7 +19,11 @@ from mcap.writer import Writer
 import pytest
 from rosbags.rosbag2 import Reader
 
-from twinsight_store.connection import StoreSettings
+from twinsight_store.channel import Channel
+from twinsight_store.connection import connect, StoreSettings
+from twinsight_store.labels import record_labels
+from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.writer import StoreWriter
 
 T0 = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -142,6 +148,47 @@ def test_a_selection_takes_its_topics_and_span(
     lines = [line.replace('│', ' ').split() for line in run.stdout.splitlines()]
     assert ['/a', 'test_msgs/msg/Blob', '3', '30'] in lines
     assert 'messages/s' in run.stdout
+
+
+def test_several_buckets_make_one_file_in_time_order(
+    store_settings: StoreSettings, tmp_path: Path
+) -> None:
+    cameras = replace(store_settings, bucket=f'{store_settings.bucket}-cameras')
+    import_bag(store_settings, write_bag(tmp_path / 'a.mcap', '/a', 5))
+    import_bag(cameras, write_bag(tmp_path / 'b.mcap', '/b', 5, size=100_000))
+    out = tmp_path / 'out.mcap'
+    run = to_mcap(store_settings, '--bucket', cameras.bucket, '--bucket', 'camras', out)
+    assert run.returncode == 0, run.stderr
+    assert [(row[0], row[1] - T0) for row in in_file(out)] == [
+        (topic, second * SECOND) for second in range(5) for topic in ('/a', '/b')
+    ]
+    assert run.stderr.count("has no bucket 'camras': reading the others\n") == 1
+
+
+def test_compressed_messages_are_written_as_they_were(
+    store_settings: StoreSettings, tmp_path: Path
+) -> None:
+    channel = Channel('/image', 'test_msgs/msg/Blob', 'ros2msg', b'uint8[] data\n')
+    builder = RecordBuilder(
+        'r1', channel, record_labels('r1', 'm1'), ChunkRules(), compression='zstd'
+    )
+    contents = [bytes([number]) * 100_000 for number in range(5)]
+    records = [
+        record
+        for number, data in enumerate(contents)
+        for record in builder.add(T0 + number * SECOND, T0, number, data)
+    ]
+
+    async def write() -> None:
+        async with connect(store_settings) as connection:
+            writer = StoreWriter(await connection.bucket(create=True), store_settings)
+            assert len((await writer.write(records)).stored) == 5
+
+    asyncio.run(write())
+    out = tmp_path / 'out.mcap'
+    run = to_mcap(store_settings, out)
+    assert run.returncode == 0, run.stderr
+    assert [row[4] for row in in_file(out)] == contents
 
 
 def test_topics_of_several_robots_begin_with_the_robot(

@@ -16,7 +16,6 @@ from twinsight_replay.player import Player
 from twinsight_replay.position import shown
 from twinsight_replay.topic_names import TopicNames
 from twinsight_replay.topic_publishers import TopicPublishers
-from twinsight_store import layout
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
 from twinsight_store.read import read, with_reader
@@ -26,6 +25,7 @@ from twinsight_store.selection_arguments import (
     add_selection_arguments,
     join_relative_times,
     selection_from,
+    settings_from,
 )
 from twinsight_store.times import format_span
 
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         own, ros = split_arguments(arguments)
         options = _parser().parse_args(join_relative_times(own))
         selection = selection_from(options)
-        settings = StoreSettings.from_environment(bucket=options.bucket or layout.DEFAULT_BUCKET)
+        settings = settings_from(options)
         player = Player(options.rate)
         names = TopicNames(options.prefix, options.remap)
         interrupted: list[int] = []

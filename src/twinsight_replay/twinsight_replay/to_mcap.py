@@ -26,13 +26,13 @@ from twinsight_store.errors import (
     RecordError,
     TwinsightError,
 )
-from twinsight_store.layout import DEFAULT_BUCKET
 from twinsight_store.read import read, with_reader
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
     add_selection_arguments,
     join_relative_times,
     selection_from,
+    settings_from,
 )
 from twinsight_store.times import format_span
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     selection = selection_from(options)
-    settings = StoreSettings.from_environment(bucket=options.bucket or DEFAULT_BUCKET)
+    settings = settings_from(options)
     file = McapFile(options.out, options.force)
     console = Console(stderr=True, highlight=False)
     unreadable: list[RecordError] = []

@@ -32,7 +32,8 @@ class MakeBuilder(Protocol):
 
     def __call__(
         self, topic: str = ..., *, robot: str = ..., mission: str = ..., sensor: str = ...,
-        labels: dict[str, str] | None = ..., channel: Channel | None = ..., **rules: int,
+        labels: dict[str, str] | None = ..., channel: Channel | None = ...,
+        compression: str = ..., **rules: int,
     ) -> RecordBuilder: ...
 
 
@@ -99,13 +100,14 @@ def make_builder() -> MakeBuilder:
     def make(
         topic: str = '/scan', *, robot: str = 'robot_01', mission: str = 'dawn',
         sensor: str = 'lidar', labels: dict[str, str] | None = None,
-        channel: Channel | None = None, **rules: int,
+        channel: Channel | None = None, compression: str = '', **rules: int,
     ) -> RecordBuilder:
         return RecordBuilder(
             robot,
             channel or Channel(topic, 'sensor_msgs/msg/LaserScan', 'ros2msg', SCHEMA),
             label.record_labels(robot, mission, sensor, labels),
             ChunkRules(**rules),
+            compression=compression,
         )
 
     return make

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import random
 import re
 import struct
 
 import pytest
+import zstandard
 
 from twinsight_store import layout
 from twinsight_store.channel import Channel
@@ -65,6 +67,24 @@ def test_a_single_message_carries_its_exact_times_in_its_labels(laser: Channel) 
         'sequence': '9',
         'stamp_ns': '1700000000000000005',
     }
+
+
+def test_a_compressed_message_is_one_frame_and_says_how_big_it_was(laser: Channel) -> None:
+    data = b'\x00\x01\x00\x00' + struct.pack('<iI', 1_700_000_000, 5) + bytes(1000)
+    record = layout.cdr_record('r/scan', laser, 1234567, 1, 9, data, {}, compression='zstd')
+    assert record.content_type == 'application/cdr; encoding=zstd'
+    assert len(record.data) < 100
+    assert zstandard.decompress(record.data) == data
+    assert zstandard.frame_content_size(record.data) == 1012
+    assert record.payload_bytes == 1012
+    assert record.labels['payload_bytes'] == '1012'
+    assert record.labels['stamp_ns'] == '1700000000000000005'
+
+
+def test_a_message_that_compressing_makes_no_smaller_stays_as_it_is(laser: Channel) -> None:
+    data = random.Random(1).randbytes(1000)
+    record = layout.cdr_record('r/scan', laser, 1, 1, 1, data, {}, compression='zstd')
+    assert record == layout.cdr_record('r/scan', laser, 1, 1, 1, data, {})
 
 
 @pytest.mark.parametrize('data', [b'', b'\x00\x01\x00\x00short'])

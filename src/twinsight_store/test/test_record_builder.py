@@ -81,6 +81,23 @@ def test_a_message_of_the_threshold_is_a_record_at_once(make_builder: MakeBuilde
     assert record.labels['sequence'] == '7'
 
 
+def test_only_messages_that_are_records_of_their_own_are_compressed(
+    make_builder: MakeBuilder,
+) -> None:
+    builder = make_builder(single_record_bytes=1000, compression='zstd')
+    [single] = add(builder, T0, bytes(1000))
+    assert single.content_type == 'application/cdr; encoding=zstd'
+    assert single.payload_bytes == 1000
+    add(builder, T0 + 1, bytes(999))
+    [record] = builder.flush()
+    assert record.content_type == 'application/mcap'
+
+
+def test_another_compression_is_refused(make_builder: MakeBuilder) -> None:
+    with pytest.raises(ConfigurationError, match="compression 'lz4': accepted are '' and 'zstd'"):
+        make_builder(compression='lz4')
+
+
 def test_a_big_message_leaves_the_open_chunk_open(make_builder: MakeBuilder) -> None:
     builder = make_builder(single_record_bytes=1000)
     add(builder, T0)

@@ -11,6 +11,7 @@ from twinsight_store.selection_arguments import (
     add_selection_arguments,
     join_relative_times,
     selection_from,
+    settings_from,
 )
 
 
@@ -20,10 +21,15 @@ def parse(line: str) -> argparse.Namespace:
     return parser.parse_args(join_relative_times(line.split()))
 
 
+@pytest.fixture(autouse=True)
+def address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TWINSIGHT_REDUCT_URL', 'http://h:1')
+
+
 def test_no_option_selects_everything_from_the_usual_bucket() -> None:
     arguments = parse('')
     assert selection_from(arguments) == Selection()
-    assert arguments.bucket is None
+    assert settings_from(arguments).buckets == ('twinsight',)
 
 
 def test_every_option_reaches_the_selection_and_may_be_repeated() -> None:
@@ -48,6 +54,16 @@ def test_relative_times_are_written_with_or_without_an_equals_sign(line: str) ->
     assert selection.to_ns is not None
     assert abs(time.time_ns() - selection.from_ns - 900e9) < 60e9
     assert abs(selection.to_ns - selection.from_ns - 600e9) < 1e9
+
+
+def test_several_buckets_are_read_each_once_in_their_order() -> None:
+    settings = settings_from(parse('--bucket cameras --bucket twinsight --bucket cameras'))
+    assert settings.buckets == ('cameras', 'twinsight')
+
+
+def test_an_empty_bucket_name_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match='^--bucket is empty: give a value'):
+        settings_from(parse('--bucket='))
 
 
 def test_other_options_are_left_as_they_are() -> None:

@@ -20,7 +20,11 @@ _ENTRIES_A_QUERY = 200
 
 @dataclass(frozen=True)
 class Entry:
-    """One topic of one robot, with the timestamps (µs) of its first and last record."""
+    """
+    One topic of one robot, with the timestamps (µs) of its first and last record.
+
+    It is one also where its records lie in several buckets.
+    """
 
     name: str
     oldest_us: int
@@ -33,29 +37,41 @@ class Entry:
         """Return whose entry it is."""
         return layout.robot_of(self.name)
 
+    def __add__(self, other: Entry) -> Entry:
+        return Entry(
+            self.name,
+            min(self.oldest_us, other.oldest_us),
+            max(self.latest_us, other.latest_us),
+            self.records + other.records,
+            self.bytes + other.bytes,
+        )
+
 
 class Catalog:
-    """Looks up entries, channels and missions of one bucket."""
+    """Looks up entries, channels and missions of the connection's buckets."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def entries(self) -> list[Entry]:
-        """Return the entries that hold records, by name."""
-        bucket = await self._connection.bucket()
-        with store_errors(self._connection.settings):
-            listed = await bucket.get_entry_list()
-        return sorted(
-            (
-                Entry(
-                    entry.name, entry.oldest_record, entry.latest_record,
-                    entry.record_count, entry.size,
-                )
-                for entry in listed
-                if entry.record_count and '/' in entry.name
-            ),
-            key=lambda entry: entry.name,
-        )
+        """
+        Return the entries that hold records, by name.
+
+        Raises NothingMatchedError where none of the buckets is there.
+        """
+        found: dict[str, Entry] = {}
+        for bucket in await self._connection.present():
+            with store_errors(self._connection.settings):
+                listed = await bucket.get_entry_list()
+            for each in listed:
+                if each.record_count and '/' in each.name:
+                    entry = Entry(
+                        each.name, each.oldest_record, each.latest_record,
+                        each.record_count, each.size,
+                    )
+                    known = found.get(entry.name)
+                    found[entry.name] = known + entry if known else entry
+        return sorted(found.values(), key=lambda entry: entry.name)
 
     async def channels(self, entries: Iterable[str]) -> dict[str, dict[str, Channel]]:
         """
@@ -67,7 +83,8 @@ class Catalog:
         found: dict[str, dict[str, Channel]] = {}
         for start in range(0, len(names), _ENTRIES_A_QUERY):
             some = names[start:start + _ENTRIES_A_QUERY]
-            for record in await fetch(self._connection, some):
+            records = await fetch(self._connection, some)
+            for record in sorted(records, key=lambda record: record.timestamp_us):
                 key = record.labels.get('key', '')
                 if not key.startswith(layout.ATTACHMENT):
                     continue
@@ -108,8 +125,12 @@ class Catalog:
     async def describe(self, selection: Selection) -> str:
         """Return, in one line, what there is near a selection that matched nothing."""
         entries = await self.entries()
+        absent = await self._connection.absent()
+        missing = [f'no bucket {name!r}' for name in absent]
         if not entries:
-            return f'bucket {self._connection.settings.bucket!r} is empty'
+            buckets = self._connection.settings.buckets
+            empty = [f'bucket {name!r} is empty' for name in buckets if name not in absent]
+            return '; '.join(empty + missing)
         robots: dict[str, list[Entry]] = {}
         for entry in entries:
             robots.setdefault(entry.robot_id, []).append(entry)
@@ -127,4 +148,4 @@ class Catalog:
         if asked and selection.topics:
             topics = sorted({f'/{entry.name.split("/", 1)[1]}' for entry in robots[asked[0]]})
             parts.append(f'topics {", ".join(topics)}')
-        return '; '.join(parts)
+        return '; '.join(parts + missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 import os
@@ -35,6 +35,7 @@ class StoreSettings:
     url           http(s)://host:port
     token         API token; never printed
     bucket        created on the first write where it is absent
+    more_buckets  further ones that readers take together with it, as if all were one
     quota_bytes   size of a bucket that is created, 0 for no limit
     quota_type    FIFO (the oldest data goes) or HARD (writing is refused), once it is full
     timeout_s     longest time without a byte from the store
@@ -46,6 +47,7 @@ class StoreSettings:
     quota_bytes: int = 0
     quota_type: str = 'FIFO'
     timeout_s: float = 30.0
+    more_buckets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -57,6 +59,11 @@ class StoreSettings:
             raise ConfigurationError(
                 f'quota_type {self.quota_type!r}: accepted are FIFO and HARD'
             )
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Return all buckets that are read, each once, in the order given."""
+        return tuple(dict.fromkeys((self.bucket, *self.more_buckets)))
 
     @classmethod
     def from_environment(
@@ -145,12 +152,38 @@ class Connection:
                     raise ReductError(response.status, reason)
                 return response.status, response.headers, await response.read()
 
+    async def present(self) -> list[Bucket]:
+        """
+        Return those of the settings' buckets that are there.
+
+        Raises NothingMatchedError where none is.
+        """
+        there = []
+        with store_errors(self.settings):
+            for name in self.settings.buckets:
+                try:
+                    there.append(await self.client.get_bucket(name))
+                except ReductError as error:
+                    if error.status_code != 404:
+                        raise
+        if not there:
+            raise self._no_bucket(self.settings.buckets)
+        return there
+
+    async def absent(self) -> list[str]:
+        """Return the names of those of several buckets that are not there."""
+        if len(self.settings.buckets) == 1:
+            return []
+        there = {bucket.name for bucket in await self.present()}
+        return [name for name in self.settings.buckets if name not in there]
+
     async def bucket(self, create: bool = False) -> Bucket:
         """
-        Return the bucket; with ``create`` make it, with the quota, where it is absent.
+        Return the bucket that is written to.
 
-        The settings of a bucket that exists stay as they are. Raises NothingMatchedError where
-        the bucket is absent and not to be made.
+        With ``create`` make it, with the quota, where it is absent; the settings of a bucket
+        that exists stay as they are. Raises NothingMatchedError where the bucket is absent and
+        not to be made.
         """
         settings = self.settings
         with store_errors(settings):
@@ -160,16 +193,19 @@ class Connection:
                 if error.status_code != 404:
                     raise
                 if not create:
-                    raise NothingMatchedError(
-                        f'ReductStore at {settings.url} has no bucket {settings.bucket!r}: '
-                        'nothing was recorded there yet'
-                    ) from error
+                    raise self._no_bucket([settings.bucket]) from error
             quota = BucketSettings()
             if settings.quota_bytes:
                 quota = BucketSettings(
                     quota_type=QuotaType[settings.quota_type], quota_size=settings.quota_bytes
                 )
             return await self.client.create_bucket(settings.bucket, quota, exist_ok=True)
+
+    def _no_bucket(self, names: Iterable[str]) -> NothingMatchedError:
+        return NothingMatchedError(
+            f'ReductStore at {self.settings.url} has no bucket {" or ".join(map(repr, names))}: '
+            'nothing was recorded there yet'
+        )
 
 
 @asynccontextmanager

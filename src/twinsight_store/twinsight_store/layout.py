@@ -3,7 +3,8 @@ How messages lie in ReductStore: entries, the two kinds of record, and their lab
 
 entry      <robot_id>/<topic without the leading slash>
 timestamp  receive time of the (first) message, Unix microseconds
-kinds      application/cdr, one message; application/mcap, a chunk of messages
+kinds      application/cdr, one message; application/cdr; encoding=zstd, the same, compressed;
+           application/mcap, a chunk of messages
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Mapping
 import re
 from typing import NamedTuple
 
+from twinsight_store import compression as zstd
 from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.message import header_stamp_ns
 
 CDR = 'application/cdr'
+CDR_ZSTD = 'application/cdr; encoding=zstd'
 MCAP = 'application/mcap'
 
 DEFAULT_BUCKET = 'twinsight'
@@ -47,7 +50,7 @@ class Record(NamedTuple):
     timestamp_us  Unix microseconds; may still move where another record has it
     labels        encoded, ready for the store
     messages      how many messages it holds
-    payload_bytes size of these messages, before chunks are packed
+    payload_bytes size of these messages, before they are packed or compressed
     """
 
     entry: str
@@ -87,8 +90,13 @@ def cdr_record(
     sequence: int,
     data: bytes,
     labels: Mapping[str, str],
+    compression: str = zstd.NONE,
 ) -> Record:
-    """Return the record of one message; the exact times go into its labels."""
+    """
+    Return the record of one message; the exact times go into its labels.
+
+    compression  '' or 'zstd'; what that makes no smaller is stored as it is
+    """
     own = {
         label.CHANNEL: channel.id,
         label.RECEIVE_NS: str(receive_ns),
@@ -99,8 +107,12 @@ def cdr_record(
         stamp_ns = header_stamp_ns(data)
         if stamp_ns is not None:
             own[label.STAMP_NS] = str(stamp_ns)
+    content_type, stored = CDR, data
+    if compression == zstd.ZSTD and (frame := zstd.pack(data)) is not None:
+        content_type, stored = CDR_ZSTD, frame
+        own[label.PAYLOAD_BYTES] = str(len(data))
     return Record(
-        entry, receive_ns // 1000, CDR, {**labels, **own}, data, channel, 1, len(data)
+        entry, receive_ns // 1000, content_type, {**labels, **own}, stored, channel, 1, len(data)
     )
 
 

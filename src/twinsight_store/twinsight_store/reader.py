@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 import logging
 
-from twinsight_store import chunk, layout
+from twinsight_store import chunk, compression, layout
 from twinsight_store import labels as label
 from twinsight_store.batch_response import FetchedRecord
 from twinsight_store.catalog import Catalog, Entry
@@ -24,7 +24,9 @@ _log = logging.getLogger(__name__)
 
 class StoreReader:
     """
-    Reads selections from one bucket.
+    Reads selections from the connection's buckets, as if all were one.
+
+    Of several, one that is not there is logged and the others are read.
 
     on_bad_record is called for each record that cannot be read; reading goes on.
     """
@@ -47,6 +49,11 @@ class StoreReader:
         selected. Raises NothingMatchedError, which says what there is, where nothing matches.
         """
         entries = await self._entries(selection)
+        for name in await self._connection.absent():
+            _log.warning(
+                'ReductStore at %s has no bucket %r: reading the others',
+                self._connection.settings.url, name,
+            )
         order = TimeOrder()
         found = False
         async for window in self._windows(entries, selection):
@@ -165,7 +172,12 @@ class StoreReader:
                 Message(channel, *timed, labels)
                 for timed in chunk.unpack(record.data, record.entry, record.timestamp_us)
             ]
-        if record.content_type != layout.CDR:
+        data = record.data
+        if record.content_type == layout.CDR_ZSTD:
+            data = compression.unpack(
+                data, record.payload_bytes, record.entry, record.timestamp_us
+            )
+        elif record.content_type != layout.CDR:
             raise RecordError(
                 f'{record.entry}: the record at {record.timestamp_us} µs is of the unknown kind '
                 f'{record.content_type!r}'
@@ -177,7 +189,7 @@ class StoreReader:
                 receive_ns,
                 _integer(record, label.PUBLISH_NS, receive_ns),
                 _integer(record, label.SEQUENCE, 0),
-                record.data,
+                data,
                 labels,
             )
         ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from twinsight_store import chunk, layout
 from twinsight_store.channel import Channel
 from twinsight_store.chunk import Timed
+from twinsight_store.compression import check_compression
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.layout import Record
 
@@ -73,12 +74,21 @@ class RecordBuilder:
         labels: Mapping[str, str],
         rules: ChunkRules,
         timestamps: TimestampAllocator | None = None,
+        *,
+        compression: str = '',
     ) -> None:
-        """Make one; labels are encoded, timestamps are shared by the builders of one entry."""
+        """
+        Make one.
+
+        labels       encoded
+        timestamps   shared by the builders of one entry
+        compression  of messages that are records of their own: '' or 'zstd'
+        """
         self.entry = layout.entry_name(robot_id, channel.topic)
         self.channel = channel
         self._labels = dict(labels)
         self._rules = rules
+        self._compression = check_compression(compression)
         self._timestamps = timestamps or TimestampAllocator()
         self._open: list[Timed] = []
         self._open_bytes = 0
@@ -97,7 +107,8 @@ class RecordBuilder:
             records += self.flush()
         if len(data) >= self._rules.single_record_bytes:
             single = layout.cdr_record(
-                self.entry, self.channel, receive_ns, publish_ns, sequence, data, self._labels
+                self.entry, self.channel, receive_ns, publish_ns, sequence, data, self._labels,
+                self._compression,
             )
             records.append(self._timed(single))
             return records

@@ -1,5 +1,5 @@
 """
-Fetching records of many entries in time order.
+Fetching records of many entries, and of one or several buckets, in time order.
 
 The server merges the entries of a query without waiting for the slower ones, so its order
 holds within an entry only. Here a span is fetched in windows; each is fetched whole, sorted,
@@ -36,6 +36,7 @@ _FIRST_WINDOW_US = 500_000
 _SMALLEST_WINDOW_US = 1_000
 _LARGEST_WINDOW_US = 60_000_000
 _NO_MORE = 204
+_NOT_FOUND = 404
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +116,8 @@ async def fetch(
     """
     Return the records from start to before stop, in no order, each once.
 
+    Those of an entry that lies in several buckets come in the order of the buckets.
+
     head  fetch labels only, no bytes
     """
     if start_us is not None and stop_us is not None and start_us >= stop_us:
@@ -142,35 +145,49 @@ async def _fetch_once(
     head: bool,
     most_bytes: int | None,
 ) -> list[FetchedRecord]:
-    bucket = connection.settings.bucket
     question = {
         'query_type': 'QUERY', 'entries': list(entries), 'start': start_us, 'stop': stop_us,
         'when': when, 'only_metadata': head,
     }
     asked = {name: value for name, value in question.items() if value is not None}
-    _, _, answer = await connection.request('POST', f'/io/{bucket}/q', asked)
-    query = {'x-reduct-query-id': str(json.loads(answer)['id'])}
     found: list[FetchedRecord] = []
     size = 0
+    for bucket in connection.settings.buckets:
+        async for batch in _answers(connection, bucket, asked, head):
+            found += batch
+            size += sum(record.payload_bytes for record in batch)
+            if most_bytes is not None and size > most_bytes:
+                raise _TooMuchError
+    return found
+
+
+async def _answers(
+    connection: Connection, bucket: str, question: Mapping[str, Any], head: bool
+) -> AsyncIterator[list[FetchedRecord]]:
+    """Give a bucket's records that answer a question, as many at a time as the server sends."""
+    try:
+        _, _, answer = await connection.request('POST', f'/io/{bucket}/q', question)
+    except StoreRefusedError as error:
+        if error.status == _NOT_FOUND and len(connection.settings.buckets) > 1:
+            return  # Catalog.absent() names it
+        raise
+    query = {'x-reduct-query-id': str(json.loads(answer)['id'])}
     while True:
         try:
             status, headers, body = await connection.request(
                 'HEAD' if head else 'GET', f'/io/{bucket}/read', headers=query
             )
         except StoreRefusedError as error:
-            if error.status == 404:  # restarted since the question; asked again, it knows
+            if error.status == _NOT_FOUND:  # restarted since the question; asked again, it knows
                 raise StoreUnavailableError(str(error)) from error
             raise
         if status == _NO_MORE:
-            return found
+            return
         with store_errors(connection.settings):
             try:
                 batch = parse_batch(headers, body)
             except ValueError as error:
                 raise ConnectionError(str(error)) from error
-        found += batch
-        size += sum(record.payload_bytes for record in batch)
-        if most_bytes is not None and size > most_bytes:
-            raise _TooMuchError
+        yield batch
         if headers.get('x-reduct-last') == 'true':
-            return found
+            return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.layout import DEFAULT_BUCKET
 from twinsight_store.selection import Selection
 from twinsight_store.times import ACCEPTED, parse_time
 
@@ -29,7 +31,10 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--label', action='append', default=[], metavar='NAME=VALUE', help='label of the records'
     )
-    group.add_argument('--bucket', default=None, help='bucket in ReductStore (twinsight)')
+    group.add_argument(
+        '--bucket', action='append', default=[], metavar='NAME',
+        help=f'bucket in ReductStore ({DEFAULT_BUCKET}); several are read as if they were one',
+    )
 
 
 def join_relative_times(arguments: Sequence[str]) -> list[str]:
@@ -46,8 +51,7 @@ def join_relative_times(arguments: Sequence[str]) -> list[str]:
 def selection_from(arguments: argparse.Namespace) -> Selection:
     """Return the selection that was typed; raise ConfigurationError where it is no selection."""
     for name in ('robot', 'mission', 'sensor', 'topic'):
-        if '' in getattr(arguments, name):
-            raise ConfigurationError(f'--{name} is empty: give a value, or leave the option out')
+        _check_not_empty(name, getattr(arguments, name))
     return Selection(
         robots=tuple(arguments.robot),
         missions=tuple(arguments.mission),
@@ -59,6 +63,17 @@ def selection_from(arguments: argparse.Namespace) -> Selection:
     )
 
 
+def settings_from(arguments: argparse.Namespace) -> StoreSettings:
+    """
+    Return where the selection is read: the store of the environment, the buckets that were typed.
+
+    Raises ConfigurationError where the store's address is not set.
+    """
+    _check_not_empty('bucket', arguments.bucket)
+    first, *more = arguments.bucket or [DEFAULT_BUCKET]
+    return StoreSettings.from_environment(bucket=first, more_buckets=tuple(more))
+
+
 def labels_from(texts: Sequence[str]) -> dict[str, str]:
     """Return the labels that ``--label NAME=VALUE`` gave; raise ConfigurationError for others."""
     labels = {}
@@ -68,6 +83,11 @@ def labels_from(texts: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(f'--label {text!r}: accepted is NAME=VALUE')
         labels[name] = value
     return labels
+
+
+def _check_not_empty(name: str, values: Sequence[str]) -> None:
+    if '' in values:
+        raise ConfigurationError(f'--{name} is empty: give a value, or leave the option out')
 
 
 def _time(option: str, text: str | None) -> int | None:

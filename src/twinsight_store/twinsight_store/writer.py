@@ -12,7 +12,7 @@ from typing import NamedTuple
 from reduct import Bucket, ReductError
 from reduct.batch.batch_v2 import RecordBatch
 
-from twinsight_store import chunk, layout
+from twinsight_store import chunk, compression, layout
 from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.connection import store_errors, StoreSettings, translated
@@ -27,11 +27,13 @@ MAX_BATCH_BYTES = 8_000_000
 _UNFINISHED = 425
 """A record whose writer has not sent all of it; it stays so where the writer was killed."""
 
-_CONCERNS_ALL = frozenset({401, 403, 404})
-"""Statuses of the token and the bucket, though the server names them record by record."""
+_CONCERNS_ALL = frozenset({401, 403, 404, 500, 507})
+"""Statuses of token, bucket and server, though the server names them record by record."""
 
 _UNFINISHED_PATIENCE_S = 2.0
 _UNFINISHED_POLL_S = 0.1
+
+_ONE_MESSAGE = frozenset({layout.CDR, layout.CDR_ZSTD})
 
 _IDENTITY = (
     label.ROBOT, label.MISSION, label.CHANNEL,
@@ -50,7 +52,7 @@ class Written(NamedTuple):
     """
     What became of some records; together they are all that were given.
 
-    present  were in the store already, the same bytes under the same robot and mission
+    present  were in the store already, the same messages under the same robot and mission
     """
 
     stored: list[Record]
@@ -209,11 +211,13 @@ class StoreWriter:
         while True:
             try:
                 async with self._bucket.read(record.entry, timestamp_us) as there:
-                    same_kind = there.content_type == record.content_type and all(
+                    same_kind = _same_kind(record.content_type, there.content_type) and all(
                         there.labels.get(name) == record.labels.get(name)
                         for name in _IDENTITY
                     )
-                    return same_kind and _same_content(record, await there.read_all())
+                    return same_kind and _same_content(
+                        record, there.content_type, await there.read_all()
+                    )
             except ReductError as error:
                 if error.status_code == 404:
                     return False  # what lay there has given way to the quota
@@ -231,14 +235,28 @@ class StoreWriter:
         return str(meaning)
 
 
-def _same_content(record: Record, data: bytes) -> bool:
-    if data == record.data:
+def _same_kind(ours: str, theirs: str) -> bool:
+    return ours == theirs or {ours, theirs} == _ONE_MESSAGE
+
+
+def _same_content(record: Record, content_type: str, data: bytes) -> bool:
+    if (content_type, data) == (record.content_type, record.data):
         return True
-    if record.content_type != layout.MCAP:
-        return False
-    # Another version of the MCAP library may pack the same messages differently.
+    # Another version of the libraries, or another setting, may pack the same differently.
     try:
-        ours = chunk.unpack(record.data, record.entry, record.timestamp_us)
-        return ours == chunk.unpack(data, record.entry, record.timestamp_us)
+        return _unpacked(record, record.content_type, record.data) == _unpacked(
+            record, content_type, data
+        )
     except RecordError:
         return False
+
+
+def _unpacked(record: Record, content_type: str, data: bytes) -> bytes | list[chunk.Timed]:
+    """Return what data holds that lies, or is to lie, in a record's place."""
+    if content_type == layout.MCAP:
+        return chunk.unpack(data, record.entry, record.timestamp_us)
+    if content_type == layout.CDR_ZSTD:
+        return compression.unpack(
+            data, record.payload_bytes, record.entry, record.timestamp_us
+        )
+    return data
