@@ -31,3 +31,7 @@ class RecordError(TwinsightError):
 
 class NothingMatchedError(TwinsightError):
     """A selection matches no message; the text says what there is."""
+
+
+class SpoolError(TwinsightError):
+    """A spool on disk cannot be read or written: folder, permission, full disk."""

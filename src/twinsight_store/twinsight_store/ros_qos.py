@@ -20,7 +20,7 @@ from rclpy.qos import (
 )
 import yaml
 
-REQUEST_DEPTH = 1000
+REQUEST_DEPTH = 10_000
 """Messages that wait inside DDS while the node's callbacks are busy."""
 
 _INFINITE_NS = 9_223_372_036_854_775_807

@@ -1,0 +1,338 @@
+"""
+A spool: a bounded queue on disk that outlives the process.
+
+Frames are appended at the end and read from any position on; what is no longer needed is
+released from the front, a segment (one file) at a time. What append() returned from is in the
+kernel's hands, so it survives the end of the process (SIGKILL too). A file that is appended to
+and released within some seconds is seldom written to the disk itself.
+
+A frame in a file: size and CRC-32 (4 bytes each, little endian), then the payload. The CRC
+covers small payloads whole, and of bigger ones the first and the last 4 kB: a frame that was
+cut off, or that the disk never got, is found; the cost stays small.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+import fcntl
+import logging
+import os
+from pathlib import Path
+import struct
+from typing import NamedTuple
+import zlib
+
+from twinsight_store.errors import SpoolError
+
+SMALLEST_LIMIT = 1_000_000
+"""A spool of less than this (bytes) could not hold two segments."""
+
+_MAGIC = b'twinsight-spool-1\n'
+_SUFFIX = '.spool'
+_HEAD = struct.Struct('<II')
+_LARGEST_SEGMENT = 64_000_000
+_SEGMENTS = 16
+_CRC_WHOLE = 65_536
+_CRC_PART = 4_096
+_JOINED = 65_536
+_MOST_BUFFERS = 512
+_READ_AT_ONCE = 4_000_000
+
+Frame = tuple[bytes, bytes]
+"""A payload in two parts, so that a big one need not be copied: head and body."""
+
+
+_log = logging.getLogger(__name__)
+
+
+class Position(NamedTuple):
+    """A place in the spool; later ones are greater."""
+
+    segment: int
+    offset: int
+
+
+class Found(NamedTuple):
+    """A frame that was read, and where the next one begins."""
+
+    payload: memoryview
+    after: Position
+
+
+class _Segment(NamedTuple):
+    number: int
+    size: int
+
+
+class Spool:
+    """
+    One folder of segments, used by one process at a time.
+
+    Not thread-safe; its calls block on the disk.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        """
+        Open a spool; what an earlier process left there is kept.
+
+        Raises SpoolError where the folder cannot be written to or is in use.
+        """
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        self._segment_bytes = min(max(limit_bytes // _SEGMENTS, 1), _LARGEST_SEGMENT)
+        self._file = -1
+        self._lock = -1
+        self._closed: deque[_Segment] = deque()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / 'lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in sorted(folder.glob(f'*{_SUFFIX}'), key=_number):
+                self._closed.append(_Segment(_number(path), path.stat().st_size))
+        except BlockingIOError as error:
+            self.close()
+            raise SpoolError(
+                f'spool {folder}: another process uses it; give each recorder a folder of its own'
+            ) from error
+        except OSError as error:
+            self.close()
+            raise _failed(folder, error) from error
+        self._left = sum(segment.size for segment in self._closed)
+        self._number = self._closed[-1].number + 1 if self._closed else 1
+        self._size = 0
+        self._released = Position(self._closed[0].number if self._closed else self._number, 0)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what lies on the disk."""
+        return self._left + self._size
+
+    @property
+    def start(self) -> Position:
+        """Return the first position that may still be read."""
+        return self._released
+
+    @property
+    def end(self) -> Position:
+        """Return the position that the next frame gets."""
+        return Position(self._number, self._size)
+
+    def room_for(self, size: int) -> bool:
+        """Return whether so many bytes more stay within the limit."""
+        return self.size_bytes + size + _HEAD.size + len(_MAGIC) <= self.limit_bytes
+
+    def next_segment(self) -> int:
+        """Return the segment that the next frames go into; it may be a new one."""
+        if self._size >= self._segment_bytes:
+            self.roll()
+        return self._number
+
+    def append(self, frames: Sequence[Frame]) -> None:
+        """
+        Add frames at the end; all of them, or, where it raises SpoolError, none.
+
+        They lie in one segment, the one that next_segment() gave. The limit is the caller's
+        to keep: ask room_for() before.
+        """
+        buffers: list[bytes] = []
+        size = 0
+        for head, body in frames:
+            length = len(head) + len(body)
+            buffers += (_HEAD.pack(length, _crc(head, body)), head, body)
+            size += _HEAD.size + length
+        try:
+            if self._file < 0:
+                self._file = os.open(
+                    self._path(self._number),
+                    os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644,
+                )
+                self._size = 0
+            if not self._size:
+                buffers.insert(0, _MAGIC)
+                size += len(_MAGIC)
+            _write_all(self._file, buffers)
+        except OSError as error:
+            self._undo()
+            raise _failed(self.folder, error) from error
+        self._size += size
+
+    def roll(self, sync: bool = False) -> None:
+        """End the open segment; with ``sync`` wait until the disk itself has it."""
+        if self._file < 0:
+            return
+        try:
+            if sync:
+                os.fdatasync(self._file)
+        except OSError as error:
+            raise _failed(self.folder, error) from error
+        finally:
+            os.close(self._file)
+            self._file = -1
+            self._closed.append(_Segment(self._number, self._size))
+            self._left += self._size
+            self._number += 1
+            self._size = 0
+
+    def read(self, position: Position) -> Iterator[Found]:
+        """
+        Give the frames from a position on, to the end as it is now.
+
+        What was damaged (power loss, a disk error) ends its segment: the next one follows.
+        Raises SpoolError where a segment cannot be read.
+        """
+        end = self.end
+        for number in [segment.number for segment in self._closed] + [self._number]:
+            if number < position.segment or (number == self._number and self._file < 0):
+                continue
+            offset = position.offset if number == position.segment else 0
+            last = end.offset if number == end.segment else None
+            yield from self._read_segment(number, offset, last)
+
+    def release(self, position: Position) -> None:
+        """Remove the segments that lie whole before a position."""
+        while self._closed and self._closed[0].number < position.segment:
+            self._remove_first()
+        if position == self.end and self._file >= 0 and self._size > self._segment_bytes // 2:
+            self.roll()
+            self._remove_first()
+
+    def drop_oldest(self) -> int | None:
+        """Remove the oldest segment but the open one; return its number, None without any."""
+        if not self._closed:
+            return None
+        number = self._closed[0].number
+        self._remove_first()
+        return number
+
+    def close(self) -> None:
+        """Leave everything on the disk, for the next one who opens it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def clear(self) -> None:
+        """Remove all segments; for when everything in them is dealt with."""
+        if self._file >= 0:
+            self.roll()
+        while self._closed:
+            self._remove_first()
+
+    def _remove_first(self) -> None:
+        segment = self._closed.popleft()
+        self._left -= segment.size
+        self._released = Position(segment.number + 1, 0)
+        with suppress(OSError):  # one that stays is read again, and found to be stored
+            self._path(segment.number).unlink()
+
+    def _undo(self) -> None:
+        """Take back what of a failed append is in the file: the next frame has to be readable."""
+        if self._file < 0:
+            return
+        try:
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+        except OSError:
+            self.roll()  # its readers stop at the damage; new frames go elsewhere
+
+    def _read_segment(self, number: int, offset: int, last: int | None) -> Iterator[Found]:
+        try:
+            with self._path(number).open('rb', buffering=0) as file:
+                if last is None:
+                    last = os.fstat(file.fileno()).st_size
+                if not offset:
+                    if file.read(len(_MAGIC)) != _MAGIC:
+                        return
+                    offset = len(_MAGIC)
+                yield from _frames(file.fileno(), number, offset, last)
+        except OSError as error:
+            raise _failed(self.folder, error) from error
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f'{number:010d}{_SUFFIX}'
+
+
+def _frames(file: int, number: int, offset: int, last: int) -> Iterator[Found]:
+    data = b''
+    begins = offset  # where ``data`` lies in the file
+    while True:
+        place = offset - begins
+        wanted = _HEAD.size
+        if len(data) - place >= _HEAD.size:
+            length, crc = _HEAD.unpack_from(data, place)
+            wanted += length
+            if len(data) - place >= wanted:
+                payload = memoryview(data)[place + _HEAD.size:place + wanted]
+                if not length or _crc(payload[:0], payload) != crc:
+                    _log.warning(
+                        'spool: segment %d is damaged at byte %d: %d bytes of it are lost',
+                        number, offset, last - offset,
+                    )
+                    return
+                offset += wanted
+                yield Found(payload, Position(number, offset))
+                continue
+        if offset + wanted > last:
+            return
+        begins = offset
+        data = os.pread(file, max(wanted, min(_READ_AT_ONCE, last - offset)), offset)
+        if len(data) < wanted:
+            return
+
+
+def _crc(head: bytes | memoryview, body: bytes | memoryview) -> int:
+    size = len(head) + len(body)
+    if size <= _CRC_WHOLE:
+        return zlib.crc32(body, zlib.crc32(head))
+    if head:  # parts of one payload: where it was cut must not matter
+        first = zlib.crc32(body[:_CRC_PART - len(head)], zlib.crc32(head))
+    else:
+        first = zlib.crc32(body[:_CRC_PART])
+    return zlib.crc32(body[-_CRC_PART:], first)
+
+
+def _write_all(file: int, buffers: list[bytes]) -> None:
+    pending: list[bytes | memoryview] = []
+    for buffer in _joined(buffers):
+        pending.append(buffer)
+        if len(pending) == _MOST_BUFFERS:
+            _write_some(file, pending)
+            pending = []
+    _write_some(file, pending)
+
+
+def _joined(buffers: list[bytes]) -> Iterator[bytes]:
+    """Give fewer buffers: small ones in one piece, big ones as they are."""
+    small: list[bytes] = []
+    for buffer in buffers:
+        if len(buffer) < _JOINED:
+            small.append(buffer)
+            continue
+        if small:
+            yield b''.join(small)
+            small = []
+        yield buffer
+    if small:
+        yield b''.join(small)
+
+
+def _write_some(file: int, buffers: list[bytes | memoryview]) -> None:
+    while buffers:
+        written = os.writev(file, buffers)
+        while buffers and written >= len(buffers[0]):
+            written -= len(buffers[0])
+            del buffers[0]
+        if written:
+            buffers[0] = memoryview(buffers[0])[written:]
+
+
+def _number(path: Path) -> int:
+    return int(path.stem) if path.stem.isdigit() else 0
+
+
+def _failed(folder: Path, error: OSError) -> SpoolError:
+    return SpoolError(f'spool {folder}: {error.strerror or error}')
