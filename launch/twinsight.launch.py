@@ -19,14 +19,19 @@ def generate_launch_description() -> LaunchDescription:
     stack = Path(__file__).with_name('stack.yaml')
     return LaunchDescription(
         [
-            OpaqueFunction(function=check_config),
+            OpaqueFunction(function=check_files),
             IncludeLaunchDescription(AnyLaunchDescriptionSource(str(stack))),
         ]
     )
 
 
-def check_config(context: LaunchContext) -> None:
-    """Refuse a parameter file that does not exist: launch would warn and record without it."""
+def check_files(context: LaunchContext) -> None:
+    """Refuse files that do not exist: launch and Fast DDS would complain and go on without."""
     config = context.launch_configurations.get('config')
     if config is not None and not Path(config).is_file():
         raise FileNotFoundError(f'config:={config}: no such parameter file; give one that exists')
+    profile = context.launch_configurations.get('dds_profile', 'none')
+    if profile != 'none' and not Path(profile).is_file():
+        raise FileNotFoundError(
+            f'dds_profile:={profile}: no such file; give a Fast DDS profile that exists, or none'
+        )

@@ -8,7 +8,7 @@ line which `ros2 launch` obeys is never silently ignored here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from twinsight_tools.messages import UsageError
 
 TIMEOUT_S = 5.0  # launch's own time from SIGINT to SIGTERM, and from there to SIGKILL
 _TRUTH = {'true': True, '1': True, 'false': False, '0': False}
-_SUBSTITUTION = re.compile(r'\$\((var|find-pkg-share) ([\w-]+)\)')
+_TOKEN = re.compile(r'\$\(|[() ]|\$|[^$() ]+')
 _NAMESPACE = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*|/?', re.ASCII)
 
 
@@ -35,28 +35,77 @@ class Argument:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """One environment variable to set; all may hold substitutions."""
+
+    name: str
+    value: str
+    condition: str = 'true'
+
+
+@dataclass(frozen=True)
 class Scope:
-    """What substitutions stand for: argument values, and the share folders of packages."""
+    """
+    What substitutions stand for.
+
+    That is the arguments' values, the share folders of packages, and the environment that
+    the stack is started in.
+    """
 
     values: Mapping[str, str]
     find_share: Callable[[str], Path]
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def expand(self, template: str) -> str:
-        """Put each `$(var ARGUMENT)` and `$(find-pkg-share PACKAGE)` in place."""
-        if template.count('$(') != len(_SUBSTITUTION.findall(template)):
+        """Put each substitution in place; one may stand inside another."""
+        tokens = iter(_TOKEN.findall(template))
+        try:
+            return self._words(tokens, inside=False)[0]
+        except _UnknownSubstitution as error:
             raise UsageError(
                 f'{template!r} holds a substitution that tools/stack.py does not '
-                f'know; known: $(var ARGUMENT), $(find-pkg-share PACKAGE)'
-            )
-        return _SUBSTITUTION.sub(self._replace, template)
+                f'know; known: $(var ARGUMENT), $(find-pkg-share PACKAGE), '
+                f'$(env VARIABLE DEFAULT), $(equals TEXT TEXT), $(not-equals TEXT TEXT), '
+                f'$(if CONDITION TEXT TEXT)'
+            ) from error
 
-    def _replace(self, match: re.Match[str]) -> str:
-        kind, name = match.groups()
-        if kind == 'find-pkg-share':
-            return str(self.find_share(name))
-        if name not in self.values:
-            raise UsageError(f'{match[0]}: no such argument in the stack')
-        return self.values[name]
+    def _words(self, tokens: Iterator[str], inside: bool) -> list[str]:
+        """Read on, inside of a substitution up to its end; only there a blank parts words."""
+        words = ['']
+        for token in tokens:
+            if token == '$(':
+                words[-1] += self._replace(self._words(tokens, inside=True))
+            elif inside and token == ')':
+                return words
+            elif inside and token == ' ':
+                words.append('')
+            else:
+                words[-1] += token
+        if inside:
+            raise _UnknownSubstitution
+        return words
+
+    def _replace(self, words: list[str]) -> str:
+        match words:
+            case ['var', name]:
+                if name not in self.values:
+                    raise UsageError(f'$(var {name}): no such argument in the stack')
+                return self.values[name]
+            case ['find-pkg-share', package]:
+                return str(self.find_share(package))
+            case ['env', name, default]:
+                return self.env.get(name, default)
+            case ['equals', left, right]:
+                return 'true' if left == right else 'false'
+            case ['not-equals', left, right]:
+                return 'true' if left != right else 'false'
+            case ['if', ('true' | 'false') as truth, then, otherwise]:
+                return then if truth == 'true' else otherwise
+        raise _UnknownSubstitution
+
+
+class _UnknownSubstitution(Exception):
+    """A substitution that is not known here, or that does not end."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +150,31 @@ class Stack:
 
     path: Path
     arguments: tuple[Argument, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
     nodes: tuple[Mapping[str, Any], ...] = ()
 
-    def scope(self, words: Iterable[str], find_share: Callable[[str], Path]) -> Scope:
+    def scope(
+        self,
+        words: Iterable[str],
+        find_share: Callable[[str], Path],
+        env: Mapping[str, str] | None = None,
+    ) -> Scope:
         """Give each argument its value; words are `NAME:=VALUE`, the last of a name wins."""
         given = self._given(words)
         values: dict[str, str] = {}
-        scope = Scope(values, find_share)
+        scope = Scope(values, find_share, env or {})
         for argument in self.arguments:
             name = argument.name
             values[name] = given[name] if name in given else scope.expand(argument.default)
         return scope
+
+    def environment(self, scope: Scope) -> dict[str, str]:
+        """Return the variables whose condition holds, with their values."""
+        return {
+            scope.expand(setting.name): scope.expand(setting.value)
+            for setting in self.settings
+            if _is_true(setting.condition, scope)
+        }
 
     def processes(self, scope: Scope) -> list[Process]:
         """Return the nodes whose condition holds, ready to start."""
@@ -138,7 +200,7 @@ class Stack:
 def read(path: Path) -> Stack:
     """Read a stack; raises UsageError where a word in it is not known here."""
     arguments: list[Argument] = []
-    environment: dict[str, str] = {}
+    settings: list[Setting] = []
     nodes: list[Mapping[str, Any]] = []
     for entry in yaml.safe_load(path.read_text())['launch']:
         [(kind, body)] = entry.items()
@@ -147,8 +209,8 @@ def read(path: Path) -> Stack:
                 _check(body, required={'name', 'default', 'description'})
                 arguments.append(Argument(**body))
             elif kind == 'set_env':
-                _check(body, required={'name', 'value'})
-                environment[body['name']] = body['value']
+                _check(body, required={'name', 'value'}, optional={'if'})
+                settings.append(Setting(body['name'], body['value'], body.get('if', 'true')))
             elif kind == 'node':
                 _check_node(body)
                 nodes.append(body)
@@ -159,7 +221,7 @@ def read(path: Path) -> Stack:
             raise UsageError(
                 f'{path}: {kind} {name}: {error}; teach it to tools/stack.py or leave it out'
             ) from error
-    return Stack(path, tuple(arguments), environment, tuple(nodes))
+    return Stack(path, tuple(arguments), tuple(settings), tuple(nodes))
 
 
 def _check(

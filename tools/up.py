@@ -48,8 +48,9 @@ def main() -> int:
 
 def start(described: Stack, words: list[str], env: dict[str, str], workspace: Workspace) -> int:
     """Run the nodes that the arguments choose; return the exit code of this command."""
-    scope = described.scope(words, find_share)
-    env.update({name: scope.expand(value) for name, value in described.environment.items()})
+    scope = described.scope(words, find_share, env)
+    check_dds_profile(scope.values['dds_profile'])
+    env.update(described.environment(scope))
     plans = described.processes(scope)
     if not plans:
         raise UsageError('no part of the stack is on; switch one on, for example sim:=true')
@@ -72,6 +73,14 @@ def arguments_text(described: Stack) -> str:
         for argument in described.arguments
     ]
     return '\n\n'.join(["Arguments (pass arguments as '<name>:=<value>'):", *entries])
+
+
+def check_dds_profile(path: str) -> None:
+    """Refuse a profile that does not exist: Fast DDS would complain and go on without it."""
+    if path != 'none' and not Path(path).is_file():
+        raise UsageError(
+            f'dds_profile:={path}: no such file; give a Fast DDS profile that exists, or none'
+        )
 
 
 def find_share(package: str) -> Path:

@@ -9,6 +9,8 @@ import yaml
 
 from twinsight_tools.messages import UsageError
 
+NEW = 'FASTDDS_DEFAULT_PROFILES_FILE'
+OLD = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 ARGUMENTS = """
 - arg: {name: robot_id, default: robot_01, description: the robot}
 - arg: {name: config, default: $(find-pkg-share shop)/shop.yaml, description: parameters}
@@ -121,6 +123,11 @@ def test_a_node_may_be_off(text: str, make: Make, share: Path) -> None:
         ('    pkg: shop\n', '', 'node till: pkg is missing'),
         ('type: str', 'type: int', 'node till: parameter robot_id has a type other than str'),
         ('default: robot_01', 'default: 1', 'arg robot_id: default is not a string'),
+        (
+            '- node:',
+            '- set_env: {name: A, value: b, unless: c}\n- node:',
+            "set_env A: 'unless' is unknown",
+        ),
     ],
 )
 def test_what_only_launch_understands_is_refused(
@@ -130,7 +137,86 @@ def test_what_only_launch_understands_is_refused(
         make((ARGUMENTS + NODE).replace(old, new))
 
 
-@pytest.mark.parametrize('text', ['$(env HOME)', '$(var robot)', '$(var $(var robot_id))', '$('])
+@pytest.mark.parametrize(
+    ('env', 'expected'),
+    [
+        ({}, '{share}/shop.xml'),
+        ({'OLD': '/old file $(x).xml'}, '/old file $(x).xml'),
+        ({'OLD': '/old.xml', 'NEW': '/new.xml'}, '/new.xml'),
+        ({'NEW': ''}, ''),
+    ],
+)
+def test_a_default_may_come_from_the_environment(
+    env: dict[str, str], expected: str, make: Make, share: Path
+) -> None:
+    entry = """
+- arg:
+    name: profile
+    default: >-
+      $(env NEW
+      $(env OLD $(find-pkg-share shop)/shop.xml))
+    description: of what
+"""
+    described = make(entry)
+    scope = described.scope([], lambda _: share, env)
+    assert scope.values == {'profile': expected.format(share=share)}
+    given = described.scope(['profile:=/given.xml'], lambda _: share, env)
+    assert given.values == {'profile': '/given.xml'}
+
+
+def test_a_variable_is_set_where_its_condition_holds(make: Make, share: Path) -> None:
+    entries = """
+- set_env: {name: ALWAYS, value: '1'}
+- set_env:
+    name: $(if $(equals $(var robot_id) r7) SEVENTH OTHER)_ROBOT
+    value: $(var robot_id)
+    if: $(not-equals $(var robot_id) none)
+"""
+    described = make(ARGUMENTS + entries)
+    assert described.environment(described.scope(['robot_id:=r7'], lambda _: share)) == {
+        'ALWAYS': '1',
+        'SEVENTH_ROBOT': 'r7',
+    }
+    other = described.environment(described.scope(['robot_id:=r8'], lambda _: share))
+    assert other == {'ALWAYS': '1', 'OTHER_ROBOT': 'r8'}
+    none = described.scope(['robot_id:=none'], lambda _: share)
+    assert described.environment(none) == {'ALWAYS': '1'}
+
+
+@pytest.mark.parametrize(
+    ('words', 'env', 'expected'),
+    [
+        ([], {}, {NEW: '{share}/config/fastdds.xml'}),
+        ([], {'ROS_DISTRO': 'kilted'}, {NEW: '{share}/config/fastdds.xml'}),
+        ([], {'ROS_DISTRO': 'jazzy'}, {OLD: '{share}/config/fastdds.xml'}),
+        ([], {NEW: '/mine.xml'}, {NEW: '/mine.xml'}),
+        ([], {OLD: '/mine.xml', 'ROS_DISTRO': 'jazzy'}, {OLD: '/mine.xml'}),
+        (['dds_profile:=/b.xml'], {NEW: '/mine.xml'}, {NEW: '/b.xml'}),
+        (['dds_profile:=none'], {NEW: '/mine.xml'}, {}),
+    ],
+)
+def test_the_projects_dds_profile_gives_way_to_the_users(
+    words: list[str], env: dict[str, str], expected: dict[str, str], share: Path
+) -> None:
+    described = read(Path(__file__).resolve().parents[2] / 'launch' / 'stack.yaml')
+    variables = described.environment(described.scope(words, lambda _: share, env))
+    del variables['PYTHONUNBUFFERED']
+    assert variables == {name: value.format(share=share) for name, value in expected.items()}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '$(env HOME)',
+        '$(env HOME a b)',
+        '$(not-equals a)',
+        '$(if maybe a b)',
+        '$(var robot)',
+        '$(var $(var robot_id))',
+        '$(var robot_id',
+        '$(',
+    ],
+)
 def test_an_unknown_substitution_is_refused(text: str, till: Callable[..., Process]) -> None:
     entries = (ARGUMENTS + NODE).replace('--robot $(var robot_id)', f'--robot {text}')
     with pytest.raises(UsageError, match='known|no such argument'):

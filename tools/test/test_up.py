@@ -105,6 +105,7 @@ def is_running(pid: int) -> bool:
         (['sim'], "'sim' is not of the form NAME:=VALUE; accepted names: robot_id"),
         (['sim:=maybe'], 'sim:=maybe is neither true nor false; accepted: true, 1, false, 0'),
         (['config:=/nowhere.yaml'], 'config:=/nowhere.yaml: no such parameter file'),
+        (['dds_profile:=/nowhere.xml'], 'dds_profile:=/nowhere.xml: no such file; give a '),
         ([*SIMULATOR, 'namespace:=5th'], 'namespace:=5th is not a ROS namespace'),
         (['recorder:=false'], 'no part of the stack is on'),
     ],
@@ -134,6 +135,21 @@ def test_help_shows_an_example(env: Env) -> None:
     done = subprocess.run([UP, '--help'], env=env, capture_output=True, text=True)
     assert done.returncode == 0
     assert 'tools/up robot_id:=robot_05' in done.stdout
+
+
+@pytest.mark.parametrize(('words', 'reads_it'), [((), True), (('dds_profile:=none',), False)])
+def test_a_node_reads_the_dds_profile(
+    words: tuple[str, ...], reads_it: bool, start: Start, env: Env
+) -> None:
+    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        env.pop(name, None)
+    run = start(UP, *SIMULATOR, *words)
+    pid = int(run.wait_for(r'^\[up\] sim_robot started, pid (\d+)$')[1])
+    run.wait_for(r'^\[sim_robot\] .*until stopped$')
+    sizes = re.findall(r'^([0-9a-f]+)-([0-9a-f]+) .* /dev/shm/fastdds_[0-9a-f]+$',
+                       Path(f'/proc/{pid}/maps').read_text(), re.MULTILINE)
+    largest = max(int(end, 16) - int(begin, 16) for begin, end in sizes)
+    assert (largest > 100_000_000) == reads_it, largest
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
