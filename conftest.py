@@ -92,7 +92,10 @@ class RosDomain:
 
     def run(self, name: str, command: list[str], **env: str) -> Child:
         """Start a command in this domain; ``env`` is added to its environment."""
-        environment = {**os.environ, 'ROS_DOMAIN_ID': str(self.id), **env}
+        environment = {
+            **os.environ, 'ROS_DOMAIN_ID': str(self.id), 'ROS_HOME': str(self.folder / 'ros'),
+            **env,
+        }
         unique = f'{name}_{len(self._programs)}'
         self._programs.append(Child(unique, command, self.folder, environment))
         return self._programs[-1]

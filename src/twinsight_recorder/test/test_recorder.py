@@ -46,6 +46,12 @@ def stored(settings, **selection):
     return list(read(Selection(robots=('robot_05',), **selection), settings))
 
 
+def counts(recorder, topic):
+    """Return the numbers of a topic's row in the summary."""
+    [row] = [line for line in recorder.text().splitlines() if line.startswith(f'│ {topic} ')]
+    return [int(cell) for cell in row.split('│')[2:-2]]
+
+
 @pytest.fixture
 def start(ros, store_settings):
     """Return a function that starts a recorder into the test's own bucket."""
@@ -203,18 +209,17 @@ def test_a_store_that_comes_later_gets_everything(ros, start, store_settings, re
     ]
 
 
-def test_what_an_absent_store_never_got_is_counted(ros, start):
+def test_what_an_absent_store_never_got_is_counted_where_there_is_no_spool(ros, start):
     node = ros.node('robot')
     publisher = node.create_publisher(String, '/unsaved', 10)
-    recorder = start(url='http://127.0.0.1:9', stop_timeout=1.0)
+    recorder = start(url='http://127.0.0.1:9', stop_timeout=1.0, **{'spool.size': 0})
     ros.spin(node, connected([publisher]))
     for _ in range(7):
         publisher.publish(String(data='lost'))
     time.sleep(0.3)
     assert recorder.end(20, ask=signal.SIGINT) == 1
-    [row] = [line for line in recorder.text().splitlines() if '/unsaved' in line]
-    received, stored_, lost, dropped = (cell.strip() for cell in row.split('│')[2:6])
-    assert (received, stored_, lost, dropped) == ('7', '0', '0', '7')
+    received, kept, lost, dropped, *_ = counts(recorder, '/unsaved')
+    assert (received, kept, lost, dropped) == (7, 0, 0, 7)
 
 
 def test_memory_for_an_absent_store_is_bounded_and_the_newest_is_dropped(
@@ -226,7 +231,9 @@ def test_memory_for_an_absent_store_is_bounded_and_the_newest_is_dropped(
     publisher = node.create_publisher(UInt8MultiArray, '/big', 100)
     statuses = []
     node.create_subscription(RecorderStatus, '/recorder/status', statuses.append, 10)
-    recorder = start(url=late.url, memory_limit='1MB')
+    recorder = start(
+        url=late.url, memory_limit='1MB', **{'topics.include': '[/big]', 'spool.size': 0}
+    )
     ros.spin(node, connected([publisher]))
     for number in range(40):
         publisher.publish(UInt8MultiArray(data=bytes([number]) * 100_000))
@@ -288,8 +295,7 @@ def test_a_full_quota_is_one_clear_line_and_refused_messages_are_counted(
     recorder.wait_for(f"Quota of '{store_settings.bucket}' exceeded")
     assert recorder.running
     assert recorder.end(20, ask=signal.SIGINT) == 1
-    [row] = [line for line in recorder.text().splitlines() if line.startswith('│ /big')]
-    received, kept, lost, dropped, refused = (int(cell) for cell in row.split('│')[2:7])
+    received, kept, lost, dropped, refused, *_ = counts(recorder, '/big')
     assert (received, lost, dropped) == (20, 0, 0)
     assert kept + refused == 20 and refused > 0
     assert len(stored(store_settings, topics=('/big',))) == kept > 0

@@ -22,6 +22,16 @@ def start(ros, *arguments, url='http://127.0.0.1:9'):
     ('streams: {a: {topics: ["x"], max_rate: -1.0}}', 'streams.a.max_rate: -1.0:'),
     ('streams: {a: {sensor_type: x}}', 'streams.a.topics: missing; accepted: a list of topic'),
     ('labels: {robot_id: x}', 'is set by TwinSight itself'),
+    ('mode: once', "mode: 'once': Input should be 'continuous' or 'snapshot'"),
+    ('snapshot: {rules: {a: {topic: /s, when: state = ERROR}}}',
+     "snapshot.rules.a.when: 'state = ERROR': '= ERROR' follows the field; operators are =="),
+    ('snapshot: {duration: 5s, rules: {a: {topic: /s, when: state == ERROR}}}',
+     "snapshot.duration: '5s': less than the 30 s that rule a keeps before it fires"),
+    ('snapshot: {rules: {a: {topic: /s, when: z changes, before: 31s}}}',
+     'snapshot.duration: 30.0: less than the 31 s that rule a keeps before it fires'),
+    ('snapshot: {rules: {a: {topic: not a topic, when: z changes}}}', 'snapshot.rules.a.topic:'),
+    ('dynamic_labels: {zone: {topic: /zone, field: "x["}}', 'dynamic_labels.zone.field:'),
+    ('dynamic_labels: {mission_id: {topic: /m, field: data}}', 'is set by TwinSight itself'),
     ('topics: [1, "a"', 'not YAML'),
 ])
 def test_a_wrong_parameter_is_one_line_with_file_and_key(ros, tmp_path, yaml, said):

@@ -13,10 +13,17 @@ from twinsight_store.layout import Record
 from twinsight_store.writer import StoreWriter
 
 _FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 2.0
 _NOT_FOUND = 404
-_MAY_BE_MENDED = frozenset({401, 403, _NOT_FOUND})
-"""Statuses that an administrator can change while the recorder runs: token, bucket."""
+_MAY_BE_MENDED = frozenset({401, 403, _NOT_FOUND, 409, 507})
+"""Statuses that change while the recorder runs: token, bucket (409: being deleted), disk."""
+
+_INTERNAL_ERROR = 500
+_INTERNAL_ERRORS_BORNE = 3
+"""After so many the records are sent one by one: one of them may be the reason."""
+
+_ALONE_BORNE = 10
+"""A record that is answered so many times with an internal error is given up."""
 
 
 class StoreState(IntEnum):
@@ -55,6 +62,7 @@ class Delivery:
         self._writer: StoreWriter | None = None
         self._opening = asyncio.Lock()
         self._bucket_gone = False
+        self._was_away = False
         self._unfinished: dict[int, Record] = {}
 
     def unfinished(self) -> list[Record]:
@@ -65,15 +73,19 @@ class Delivery:
         """Return when each record of the batch is stored or refused."""
         self._unfinished.update((id(record), record) for record in batch)
         wait_s = _FIRST_WAIT_S
+        errors_left = _INTERNAL_ERRORS_BORNE if len(batch) > 1 else _ALONE_BORNE
         while True:
             try:
                 return await self._write(batch)
             except StoreUnavailableError as error:
+                self._was_away = True
                 self._tell(StoreState.WAITING, str(error))
             except StoreRefusedError as error:
                 self._tell(StoreState.REFUSING, str(error))
                 self._bucket_gone = error.status == _NOT_FOUND
-                if error.status not in _MAY_BE_MENDED:
+                errors_left -= error.status == _INTERNAL_ERROR
+                borne = error.status == _INTERNAL_ERROR and errors_left > 0
+                if error.status not in _MAY_BE_MENDED and not borne:
                     return await self._one_by_one(batch)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -102,6 +114,10 @@ class Delivery:
             if self._writer is None:
                 bucket = await self._connection.bucket(create=True)
                 self._writer = StoreWriter(bucket, self._connection.settings)
+            elif self._was_away:
+                # After a restart the store sends on only descriptions that it gets anew.
+                self._writer.forget()
+                self._was_away = False
             elif self._bucket_gone:
                 await self._connection.bucket(create=True)
                 self._writer.forget()

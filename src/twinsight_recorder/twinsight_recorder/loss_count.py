@@ -24,3 +24,7 @@ class LossCount:
             self.lost += sequence - last - 1
         if last is None or sequence > last:
             self._last[publisher] = sequence
+
+    def forget(self) -> None:
+        """Take what comes next for a beginning: nobody subscribed in between."""
+        self._last.clear()

@@ -3,71 +3,113 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import threading
 import time
+from typing import NamedTuple
 
-from twinsight_recorder.delivery import Delivery, StoreReport
+from twinsight_recorder.already_stored import without_stored
+from twinsight_recorder.delivery import StoreReport, StoreState
 from twinsight_recorder.intake import Arrival, Intake
+from twinsight_recorder.journal import Journal
+from twinsight_recorder.journal_settings import JournalSettings
+from twinsight_recorder.packing import Packing
+from twinsight_recorder.parcel import Parcel
 from twinsight_recorder.recorded_topic import RecordedTopic
-from twinsight_store import labels as label
-from twinsight_store.connection import connect, StoreSettings
-from twinsight_store.layout import Record
-from twinsight_store.record_builder import ChunkRules, RecordBuilder, TimestampAllocator
-from twinsight_store.writer import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
+from twinsight_recorder.replicating import Replicating
+from twinsight_recorder.sender import Sender
+from twinsight_store.connection import StoreSettings
+from twinsight_store.errors import StoreRefusedError, StoreUnavailableError, TwinsightError
+from twinsight_store.layout import entry_name
+from twinsight_store.record_builder import ChunkRules
+from twinsight_store.spool import Position
 
-_PERIOD_S = 0.02
-_MOST_AT_ONCE = 5000
-_REQUESTS_UNDER_WAY = 4
-_LONGEST_WAIT_FOR_A_BATCH_S = 0.2
+PERIOD_S = 0.02
+"""Messages wait in memory for so long, at most, before they are in the spool."""
+
+_MOST_AT_ONCE = 4000
+_MOST_READ_BYTES = 8_000_000
+_HOUSEKEEPING_S = 0.25
+_ASK_AGAIN_S = 1.0
+
+
+class Recovery(NamedTuple):
+    """
+    What an earlier recorder left in the spool.
+
+    found           messages that were read from it so far
+    stored_already  of these, the ones that the store had
+    ended           whether all of them are dealt with
+    """
+
+    found: int
+    stored_already: int
+    ended: bool
 
 
 class Pump:
     """
-    Moves messages from the intake into records and the records into the store.
+    Moves messages from the intake into the spool and into the store.
 
-    Several requests are under way at once. While the store is away or refuses the request
-    the records wait in memory; the intake's limit bounds them. ``failure`` is set where the
-    thread ended by a defect.
+    While the store is away or refuses, messages wait in memory, up to half of the intake's
+    limit, and then in the spool only, up to the spool's. ``failure`` is set where the thread
+    ended by a defect.
     """
 
     def __init__(
         self,
         intake: Intake,
-        store: StoreSettings,
-        robot_id: str,
-        mission_id: str,
+        settings_of: Callable[[str], StoreSettings],
         rules: ChunkRules,
+        spool: JournalSettings,
+        replicating: Replicating,
         on_report: Callable[[StoreReport], None],
+        on_recovery: Callable[[Recovery], None] = lambda recovery: None,
     ) -> None:
-        """Make one; on_report is called, in the writing thread, when the store's state changes."""
+        """
+        Make one.
+
+        settings_of  gives the settings of a bucket
+        on_report, on_recovery  are called in the writing thread, when something changed
+        """
+        self.journal = Journal(spool, _count_dropped)
+        self.failure: Exception | None = None
+        self.oldest_ns: int | None = None
+        """Receive time of the oldest message that is not stored yet (Unix ns)."""
         self._intake = intake
-        self._store = store
-        self._robot_id = robot_id
-        self._mission_id = mission_id
-        self._rules = rules
+        self._packing = Packing(rules)
+        self._sender = Sender(settings_of, self._settle, on_report)
+        self._on_recovery = on_recovery
         self._on_report = on_report
-        self._builders: dict[str, RecordBuilder] = {}
-        self._timestamps: dict[str, TimestampAllocator] = {}
-        self._topics: dict[str, RecordedTopic] = {}
-        self._ready: deque[Record] = deque()
-        self._ready_bytes = 0
-        self._ready_since = 0.0
+        self.replicating = replicating
+        self._preparing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._behind = False
+        self._held: list[Arrival] = []
+        self._reading: asyncio.Task[list[Arrival]] | None = None
+        self._reading_from: Position | None = None
+        self._last_read_ns = 0
+        self._found_already = 0
+        self._recovered = False
+        self._housekeeping_at = 0.0
+        self._close_now = threading.Event()
         self._stopping = threading.Event()
         self._give_up_at = float('inf')
-        self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name='twinsight-store')
 
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
 
+    def close_chunks(self) -> None:
+        """Store soon what was accepted, without waiting for chunks to fill."""
+        self._close_now.set()
+
     def stop(self, timeout_s: float) -> None:
         """
         Write what was accepted and return; it waits at most so long for an absent store.
 
-        What could not be written by then is counted as unsaved.
+        What is not stored by then stays in the spool, or is counted as unsaved.
         """
         self._give_up_at = time.monotonic() + timeout_s
         self._stopping.set()
@@ -80,102 +122,187 @@ class Pump:
             self.failure = error
 
     async def _pump(self) -> None:
-        async with connect(self._store) as connection:
-            delivery = Delivery(connection, self._settle, self._on_report)
-            under_way: set[asyncio.Task[None]] = set()
+        async with self._sender as sender:
+            await self._open_spool()
+            self._preparing = asyncio.create_task(
+                self.replicating.prepare(sender.connection, self._not_prepared)
+            )
             while True:
                 stopping = self._stopping.is_set()
-                arrivals = self._intake.take(_MOST_AT_ONCE)
-                for arrival in arrivals:
-                    self._add(arrival)
-                self._close_old_chunks(everything=stopping and not arrivals)
-                while self._ready and len(under_way) < _REQUESTS_UNDER_WAY:
-                    if not self._is_due(stopping):
-                        break
-                    under_way.add(asyncio.create_task(delivery.deliver(self._next_batch())))
-                under_way = {task for task in under_way if not _finished(task)}
-                if stopping and not arrivals and not self._ready and not under_way:
-                    return None
+                busy = await self._take_in()
+                await self._read_back()
+                self._close_chunks(stopping and not busy and not self._behind)
+                if self._preparing.done():
+                    self._preparing.result()
+                    await sender.dispatch(everything=stopping)
+                await self._housekeep()
+                if stopping and not busy and not self._behind and sender.is_idle:
+                    return await self._end()
                 if time.monotonic() >= self._give_up_at:
-                    return await self._give_up(delivery, under_way)
-                if len(arrivals) < _MOST_AT_ONCE:
-                    await asyncio.sleep(_PERIOD_S)
-                else:
-                    await asyncio.sleep(0)
+                    return await self._give_up()
+                await asyncio.sleep(0 if busy else PERIOD_S)
 
-    def _add(self, arrival: Arrival) -> None:
-        topic = arrival.topic
-        builder = self._builders.get(topic.name)
-        if builder is None or builder.channel is not topic.channel:
-            if builder is not None:
-                self._queue(builder.flush())
-            builder = self._builder_for(topic)
-        self._queue(
-            builder.add(arrival.receive_ns, arrival.publish_ns, arrival.sequence, arrival.data)
+    async def _open_spool(self) -> None:
+        if await self.journal.open():
+            self._behind = True
+            self._on_recovery(Recovery(0, 0, False))
+
+    async def _take_in(self) -> bool:
+        """Move arrivals on; return whether there may be more at once."""
+        arrivals = self._held or self._intake.take(_MOST_AT_ONCE)
+        if not arrivals:
+            return False
+        await self._open_spool()
+        journal = self.journal
+        half_full = self._intake.waiting_bytes > self._intake.limit_bytes // 2
+        if half_full and not self._behind:
+            self._behind = await journal.begin_behind()
+        begin = journal.end
+        on_disk = await journal.append(arrivals, self._behind)
+        if not self._behind:
+            self._pack(arrivals, None if on_disk is None else begin)
+        elif on_disk is None:
+            self._held = arrivals  # the disk takes nothing now; the intake's limit holds
+            return False
+        else:
+            self._held = []
+            self._intake.done(sum(len(arrival.data) for arrival in arrivals))
+        return len(arrivals) == _MOST_AT_ONCE
+
+    def _pack(self, arrivals: Sequence[Arrival], spooled: Position | None) -> None:
+        add, put = self._packing.add, self._sender.put
+        for arrival in arrivals:
+            if parcels := add(*arrival, spooled):
+                put(parcels)
+
+    async def _read_back(self) -> None:
+        """Go on with what waits on disk only, while memory has room."""
+        if not self._behind:
+            return
+        journal, intake = self.journal, self._intake
+        if self._reading is None:
+            if intake.waiting_bytes < intake.limit_bytes // 4 or self._sender.is_idle:
+                self._reading_from = journal.cursor
+                self._reading = asyncio.create_task(self._read())
+            return
+        if not self._reading.done():
+            return
+        arrivals, self._reading = self._reading.result(), None
+        if arrivals:
+            self._last_read_ns = arrivals[-1].receive_ns
+            intake.done(-sum(len(arrival.data) for arrival in arrivals))
+            self._pack(arrivals, self._reading_from)
+        self._reading_from = None
+        if journal.is_read and not self._held:
+            self._behind = False
+            journal.caught_up()
+            if journal.earlier and not self._recovered:
+                self._recovered = True
+                found = sum(topic.tally.received for topic in journal.earlier.values())
+                self._on_recovery(Recovery(found, self._found_already, True))
+
+    async def _read(self) -> list[Arrival]:
+        recovering = self.journal.cursor < self.journal.first_own
+        arrivals = await self.journal.read(min(_MOST_READ_BYTES, self._intake.limit_bytes // 4))
+        return await self._without_stored(arrivals) if recovering else arrivals
+
+    async def _without_stored(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Leave out what the earlier recorder stored; waits for a store that is away."""
+        groups: dict[tuple[str, str], list[Arrival]] = {}
+        for arrival in arrivals:
+            source = arrival.source
+            place = (source.bucket, entry_name(source.robot_id, source.channel.topic))
+            groups.setdefault(place, []).append(arrival)
+        kept: set[int] = set()
+        for (bucket, entry), group in groups.items():
+            while True:
+                try:
+                    connection = await self._sender.connection(bucket)
+                    new = await without_stored(connection, entry, group)
+                    break
+                except (StoreUnavailableError, StoreRefusedError):
+                    await asyncio.sleep(_ASK_AGAIN_S)
+            kept.update(id(arrival) for arrival in new)
+            self._found_already += len(group) - len(new)
+        for arrival in arrivals:
+            if id(arrival) not in kept:
+                arrival.topic.tally.stored += 1
+        return [arrival for arrival in arrivals if id(arrival) in kept]
+
+    def _close_chunks(self, everything: bool) -> None:
+        if everything or (self._close_now.is_set() and not self._behind):
+            self._close_now.clear()
+            self._sender.put(self._packing.close_all())
+        else:
+            now_ns = self._last_read_ns if self._behind else time.time_ns()
+            self._sender.put(self._packing.close_old(now_ns))
+
+    async def _housekeep(self) -> None:
+        """Release what the store has from the spool; see how old the oldest message is."""
+        if time.monotonic() < self._housekeeping_at:
+            return
+        self._housekeeping_at = time.monotonic() + _HOUSEKEEPING_S
+        if not self._behind:
+            self.journal.caught_up()
+        oldest_ns = None
+        needed = self.journal.cursor
+        if self._reading_from is not None:
+            needed = min(needed, self._reading_from)
+        waiting = [
+            (parcel.since_ns, parcel.spooled) for parcel in self._sender.unsettled()
+        ]
+        for since_ns, spooled in (*waiting, *self._packing.open_since()):
+            oldest_ns = since_ns if oldest_ns is None else min(since_ns, oldest_ns)
+            if spooled is not None:
+                needed = min(needed, spooled)
+        if oldest_ns is None and self._behind:
+            oldest_ns = self._last_read_ns or None
+        self.oldest_ns = oldest_ns
+        await self.journal.release(needed)
+
+        await self._look_at_replications()
+
+    async def _look_at_replications(self) -> None:
+        if self._looking is not None and self._looking.done():
+            self._looking.result()
+            self._looking = None
+        if self._looking is None and self._preparing is not None and self._preparing.done():
+            connection = await self._sender.connection('')
+            self._looking = asyncio.create_task(self.replicating.look(connection))
+
+    def _not_prepared(self, error: TwinsightError) -> None:
+        away = isinstance(error, StoreUnavailableError)
+        self._on_report(
+            StoreReport(StoreState.WAITING if away else StoreState.REFUSING, str(error))
         )
 
-    def _builder_for(self, topic: RecordedTopic) -> RecordBuilder:
-        labels = label.record_labels(
-            self._robot_id, self._mission_id, topic.rule.sensor_type, topic.rule.labels
-        )
-        timestamps = self._timestamps.setdefault(topic.name, TimestampAllocator())
-        builder = RecordBuilder(self._robot_id, topic.channel, labels, self._rules, timestamps)
-        self._builders[topic.name] = builder
-        self._topics[topic.name] = topic
-        return builder
-
-    def _close_old_chunks(self, everything: bool) -> None:
-        now_ns = time.time_ns()
-        for builder in self._builders.values():
-            self._queue(builder.flush() if everything else builder.flush_older(now_ns))
-
-    def _queue(self, records: list[Record]) -> None:
-        if records and not self._ready:
-            self._ready_since = time.monotonic()
-        for record in records:
-            self._ready.append(record)
-            self._ready_bytes += len(record.data)
-
-    def _is_due(self, stopping: bool) -> bool:
-        """Return whether a request is worth sending: full, or its first record waited enough."""
-        return (
-            stopping
-            or self._ready_bytes >= MAX_BATCH_BYTES // 4
-            or len(self._ready) >= MAX_BATCH_RECORDS
-            or time.monotonic() - self._ready_since >= _LONGEST_WAIT_FOR_A_BATCH_S
-        )
-
-    def _next_batch(self) -> list[Record]:
-        batch = [self._ready.popleft()]
-        size = len(batch[0].data)
-        while self._ready and len(batch) < MAX_BATCH_RECORDS:
-            size += len(self._ready[0].data)
-            if size > MAX_BATCH_BYTES:
-                break
-            batch.append(self._ready.popleft())
-        self._ready_bytes -= sum(len(record.data) for record in batch)
-        self._ready_since = time.monotonic()
-        return batch
-
-    def _settle(self, record: Record, outcome: str) -> None:
+    def _settle(self, parcel: Parcel, outcome: str) -> None:
         """Count what became of a record: stored, refused or unsaved."""
-        tally = self._topics[record.channel.topic].tally
-        setattr(tally, outcome, getattr(tally, outcome) + record.messages)
-        self._intake.done(record.payload_bytes)
+        tally = parcel.topic.tally
+        setattr(tally, outcome, getattr(tally, outcome) + parcel.record.messages)
+        self._intake.done(parcel.record.payload_bytes)
 
-    async def _give_up(self, delivery: Delivery, under_way: set[asyncio.Task[None]]) -> None:
-        for task in under_way:
+    async def _end(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self.journal.close(everything_stored=True)
+
+    async def _give_up(self) -> None:
+        """Leave to the next recorder what is in the spool; count what is not."""
+        await self._sender.cancel()
+        tasks = [each for each in (self._reading, self._preparing, self._looking) if each]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        for record in (*delivery.unfinished(), *self._ready):
-            self._settle(record, 'unsaved')
-        self._ready.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._sender.put(self._packing.close_all())
+        for parcel in list(self._sender.unsettled()):
+            if parcel.spooled is None:
+                self._settle(parcel, 'unsaved')
+        for arrival in (*self._held, *self._intake.take(1 << 30)):
+            arrival.topic.tally.unsaved += 1
+        await self.journal.close(everything_stored=False)
 
 
-def _finished(task: asyncio.Task[None]) -> bool:
-    if task.done():
-        task.result()  # a defect of ours must not pass unseen
-        return True
-    return False
-
-
+def _count_dropped(topic: RecordedTopic, messages: int) -> None:
+    topic.tally.dropped_late += messages

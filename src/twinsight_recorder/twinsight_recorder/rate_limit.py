@@ -28,3 +28,18 @@ class RateLimit:
         late_ns = max(0, receive_ns - self._due_ns)
         self._due_ns += self._period_ns * (1 + late_ns // self._period_ns)
         return True
+
+
+class Stride:
+    """Takes the first of every so many messages."""
+
+    def __init__(self, stride: int) -> None:
+        """Make one; 1 takes every message."""
+        self._stride = stride
+        self._seen = 0
+
+    def takes(self) -> bool:
+        """Return whether the next message is taken."""
+        first = self._seen % self._stride == 0
+        self._seen += 1
+        return first

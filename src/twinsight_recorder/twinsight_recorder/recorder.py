@@ -1,32 +1,32 @@
 """
 The recorder node: raw topics into ReductStore.
 
-Parameters: see config/recorder.yaml and settings.py. It publishes
-twinsight_interfaces/msg/RecorderStatus on ~/status once a second.
+A lifecycle node that configures and activates itself, unless ``autostart`` is false.
+Parameters: see config/recorder.yaml and settings.py. Once a second it publishes
+twinsight_interfaces/msg/RecorderStatus on ~/status, and /diagnostics.
 """
 
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 import signal
 import sys
 import threading
+import time
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+from rclpy.timer import Timer
 from rich.console import Console
 
-from twinsight_interfaces.msg import RecorderStatus, TopicStatus
-from twinsight_recorder.delivery import StoreReport, StoreState
-from twinsight_recorder.intake import Intake
-from twinsight_recorder.pump import Pump
+from twinsight_recorder.control import Control
+from twinsight_recorder.recording import Mode, Recording
 from twinsight_recorder.settings import RecorderSettings
+from twinsight_recorder.status import StatusReport
 from twinsight_recorder.summary import is_complete, print_summary
-from twinsight_recorder.topic_rules import TopicRules
-from twinsight_recorder.topic_watch import TopicWatch
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
@@ -35,80 +35,119 @@ _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args -p robot_id:=robot_05 -p mission_id:=mission_42
   ros2 run twinsight_recorder recorder --ros-args --params-file recorder.yaml
 """
-_REPEAT_S = 30
-_WIDTH = 110
+_WIDTH = 120
+_TAKE_PERIOD_S = 0.01
+_SPIN_PERIOD_S = 0.02
+_STATUS_PERIOD_S = 1.0
 
 
-class Recorder:
-    """One recording: a node, its subscriptions and the writing thread."""
+class RecorderNode(LifecycleNode):
+    """
+    Wires a recording to ROS: parameters, transitions, timers, services, status.
 
-    def __init__(self, node: Node, settings: RecorderSettings) -> None:
-        """Begin to record; raises ConfigurationError where the store's address is not set."""
-        store = settings.store_settings()
-        self.settings = settings
-        self.mission_id = settings.mission_id or f'{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}'
-        self._node = node
-        self._log = node.get_logger()
-        self._report = StoreReport(StoreState.WAITING, '')
-        self._intake = Intake(int(settings.memory_limit))
-        self.pump = Pump(
-            self._intake, store, settings.robot_id, self.mission_id, settings.chunk_rules(),
-            self._store_changed,
+    complete  whether every accepted message of the recordings that ended is in the store
+    refused   why the last configuration was not taken
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(
+            'recorder',
+            allow_undeclared_parameters=True,
+            automatically_declare_parameters_from_overrides=True,
         )
-        self._status = node.create_publisher(RecorderStatus, '~/status', 1)
-        rules = TopicRules(settings, frozenset({self._status.topic_name}))
-        self.watch = TopicWatch(node, rules, self._intake, self._log.error)
-        node.create_timer(settings.discovery_period, self.watch.update)
-        node.create_timer(1.0, self._publish_status)
-        self.pump.start()
-        self._log.info(
-            f'recording robot {settings.robot_id}, mission {self.mission_id} '
-            f'into bucket {store.bucket} at {store.url}'
-        )
+        self.recording: Recording | None = None
+        self.refused: ConfigurationError | None = None
+        self.complete = True
+        self._arguments = arguments
+        self._managed = True
+        self._status: StatusReport | None = None
+        self._control: Control | None = None
+        self._timers_here: list[Timer] = []
 
-    def finish(self) -> bool:
-        """Take what has arrived, write it; return whether every message is stored."""
-        self.watch.take_rest()
-        self.pump.stop(self.settings.stop_timeout)
-        if self._report.message:
-            self._log.error(self._report.message)
-        return is_complete(self.watch.topics.values())
+    def read_settings(self) -> RecorderSettings:
+        """Return the parameters as settings; raises ConfigurationError."""
+        given = {name: p.value for name, p in self.get_parameters_by_prefix('').items()}
+        return validated(RecorderSettings, given, self._arguments)
 
-    def _store_changed(self, report: StoreReport) -> None:
-        """Say that the store is away, refuses, or is back; called in the writing thread."""
-        before, self._report = self._report, report
-        if report.state == StoreState.OK:
-            if before.message:
-                self._log.info('ReductStore takes records again')
-            return
-        next_step = 'waiting for it' if report.state == StoreState.WAITING else 'recording goes on'
-        self._log.error(f'{report.message}; {next_step}', throttle_duration_sec=_REPEAT_S)
+    def begin(self) -> None:
+        """Configure and activate; raises ConfigurationError where that is refused."""
+        self._managed = False
+        self.trigger_configure()
+        if self.refused is not None:
+            raise self.refused
+        self.trigger_activate()
 
-    def _publish_status(self) -> None:
-        message = RecorderStatus()
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        message.robot_id = self.settings.robot_id
-        message.mission_id = self.mission_id
-        message.store = int(self._report.state)
-        message.store_message = self._report.message
-        message.queued_bytes = self._intake.waiting_bytes
-        message.queue_limit_bytes = self._intake.limit_bytes
-        message.topics = [
-            TopicStatus(
-                topic=topic.name,
-                type=topic.channel.type_name,
-                sensor_type=topic.rule.sensor_type,
-                received=topic.tally.received,
-                stored=topic.tally.stored,
-                lost=topic.loss.lost,
-                dropped=topic.tally.dropped,
-                refused=topic.tally.refused,
-                rate_limited=topic.tally.rate_limited,
-                bytes=topic.tally.bytes,
-            )
-            for topic in self.watch.topics.values()
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters, and begin to send what the spool holds."""
+        status_topic = self.resolve_topic_name('~/status')
+        try:
+            settings = self.read_settings()
+            self.recording = Recording(self, settings, [status_topic])
+        except ConfigurationError as error:
+            self.refused = error
+            if self._managed:
+                self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        self._status = StatusReport(self, self.recording, status_topic)
+        self._control = Control(self, self.recording)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # /clock may stand still or go back
+        self._timers_here = [
+            self.create_timer(
+                settings.discovery_period, self.recording.look_around, clock=steady
+            ),
+            self.create_timer(_STATUS_PERIOD_S, self._status.publish, clock=steady),
+            self.create_timer(_STATUS_PERIOD_S, self.recording.look_at_losses, clock=steady),
         ]
-        self._status.publish(message)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and record."""
+        if self.recording is not None and self.recording.mode == Mode.STOPPED:
+            self.recording.start()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the subscriptions; what was received goes on to the store."""
+        if self.recording is not None and self.recording.mode != Mode.STOPPED:
+            self.recording.stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Write what is left; say what was recorded."""
+        self.finish()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Write what is left; say what was recorded."""
+        self.finish()
+        return TransitionCallbackReturn.SUCCESS
+
+    def take(self) -> None:
+        """Take what has arrived; raise where the writing ended by a defect."""
+        if self.recording is not None:
+            if self.recording.pump.failure is not None:
+                raise self.recording.pump.failure
+            self.recording.take()
+
+    def finish(self) -> None:
+        """End the recording where there is one, and print its summary."""
+        recording, self.recording = self.recording, None
+        if recording is None:
+            return
+        recording.finish()
+        for timer in self._timers_here:
+            self.destroy_timer(timer)
+        if self._control is not None:
+            self._control.close()
+        if self._status is not None:
+            self._status.publish()
+            self._status.close()
+        print_summary(
+            Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH), recording
+        )
+        self.complete = self.complete and is_complete(recording)
+        if recording.pump.failure is not None:
+            raise recording.pump.failure
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,13 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
         ).parse_args(own)
         with ros_argument_errors():
             rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-            node = rclpy.create_node(
-                'recorder',
-                allow_undeclared_parameters=True,
-                automatically_declare_parameters_from_overrides=True,
-            )
-        given = {name: p.value for name, p in node.get_parameters_by_prefix('').items()}
-        return _record(node, validated(RecorderSettings, given, ros), stop)
+            node = RecorderNode(ros)
+        return _record(node, stop)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -139,20 +173,21 @@ def main(arguments: list[str] | None = None) -> int:
         rclpy.try_shutdown()
 
 
-def _record(node: Node, settings: RecorderSettings, stop: threading.Event) -> int:
-    recorder = Recorder(node, settings)
+def _record(node: RecorderNode, stop: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    while not stop.is_set() and recorder.pump.failure is None:
-        executor.spin_once(timeout_sec=0.1)
-    complete = recorder.finish()
-    print_summary(
-        Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH),
-        settings.robot_id, recorder.mission_id, recorder.watch.topics.values(),
-    )
-    if recorder.pump.failure is not None:
-        raise recorder.pump.failure
-    return 0 if complete else 1
+    if node.read_settings().autostart:
+        node.begin()
+    spin_at = 0.0
+    try:
+        while not stop.wait(_TAKE_PERIOD_S):
+            node.take()
+            if time.monotonic() >= spin_at:
+                spin_at = time.monotonic() + _SPIN_PERIOD_S
+                executor.spin_once(timeout_sec=0.0)
+    finally:
+        node.finish()
+    return 0 if node.complete else 1
 
 
 if __name__ == '__main__':

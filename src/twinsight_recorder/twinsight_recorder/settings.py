@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import os
+from pathlib import Path
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, ByteSize, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    field_validator,
+    model_validator,
+    ValidationInfo,
+)
 
+from twinsight_recorder.field_rule import FieldRule
+from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.field_path import FieldPath, MalformedError
 from twinsight_store.layout import DEFAULT_BUCKET, DEFAULT_SINGLE_RECORD_BYTES
 from twinsight_store.parameters import Seconds, Settings, Text
 from twinsight_store.record_builder import ChunkRules
+from twinsight_store.replication_rule import (
+    check_condition_label,
+    check_rule_name,
+    check_rules,
+    check_topic_glob,
+    check_url,
+    ReplicationRule,
+)
+from twinsight_store.spool import SMALLEST_LIMIT
 
 _SIZE = 'a size in bytes, or text with a unit: 64kB, 1MB, 20GB, 1MiB'
+_TOPIC_NAME = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 _DURATION = 'seconds, or text with a unit: 500ms, 1s, 2min'
 _PATTERNS = 'a list of topic names or regular expressions that match whole names'
+_TOPIC = 'the name of a topic, for example /diagnostics'
+_FIELD = 'a path to a number or text: state, pose.pose.position.z, status[name=battery].level'
+_RULE = 'a field and a condition: state == ERROR, battery.percentage < 0.2, mode changes'
+_DYNAMIC_LABELS = 'names of letters, digits and "_", each with topic and field'
 _LABELS = 'names of letters, digits and "_" (not the ones TwinSight sets), each with a text'
+
+
+T = TypeVar('T')
 
 
 def _is_expression(text: str) -> str:
@@ -28,7 +59,7 @@ def _is_expression(text: str) -> str:
     return text
 
 
-def _are_labels(labels: dict[str, str]) -> dict[str, str]:
+def _are_labels(labels: dict[str, T]) -> dict[str, T]:
     for name in labels:
         try:
             label.check_label_name(name)
@@ -37,8 +68,57 @@ def _are_labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+def _is_topic(text: str) -> str:
+    if not _TOPIC_NAME.fullmatch(text):
+        raise ValueError('not the name of a topic')
+    return text
+
+
+def _is_field(text: str) -> str:
+    try:
+        FieldPath.parse(text)
+    except MalformedError as error:
+        raise ValueError(error.reason) from error
+    return text
+
+
+def _is_rule(text: str) -> str:
+    try:
+        FieldRule.parse('', text)
+    except MalformedError as error:
+        raise ValueError(error.reason) from error
+    return text
+
+
+def _is_topic_glob(text: str) -> str:
+    return _checked(check_topic_glob, text)
+
+
+def _is_url(text: str) -> str:
+    if not text or '@' in text:  # a password: refused by ReplicationRule, which is silent on it
+        return text
+    return _checked(check_url, text)
+
+
+def _are_conditions(labels: dict[str, T]) -> dict[str, T]:
+    for name in labels:
+        _checked(check_condition_label, name)
+    return labels
+
+
+def _checked(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+
+
+Texts = Annotated[
+    tuple[Text, ...], BeforeValidator(lambda v: v if isinstance(v, (list, tuple)) else (v,))
+]
 Pattern = Annotated[str, AfterValidator(_is_expression)]
 Labels = Annotated[dict[str, Text], AfterValidator(_are_labels)]
+Topic = Annotated[str, AfterValidator(_is_topic)]
 
 
 class TopicSettings(Settings):
@@ -58,6 +138,14 @@ class StreamSettings(Settings):
     max_rate: float | None = Field(
         None, gt=0, description='messages a second of each topic, a number above 0'
     )
+    stride: int = Field(1, ge=1, description='take the first of so many messages, from 1')
+    compression: Literal['none', 'zstd'] = Field(
+        'none', description='none, or zstd for messages that are records of their own'
+    )
+    bucket: Text = Field('', description='store.bucket, or one that is named in buckets')
+    drop_first: bool = Field(
+        False, description='true: once the spool is three quarters full, drop these first'
+    )
 
 
 class BucketSettings(Settings):
@@ -69,6 +157,54 @@ class BucketSettings(Settings):
     timeout: Seconds = Field(30.0, gt=0, description=_DURATION)
 
 
+class QuotaSettings(Settings):
+    """A further bucket; quota and quota_type count when it is made."""
+
+    quota: ByteSize = Field(ByteSize(0), description=f'0 for no limit, or {_SIZE}')
+    quota_type: Literal['FIFO', 'HARD'] = Field('FIFO', description='FIFO or HARD')
+
+
+class SpoolSettings(Settings):
+    """Where messages wait on disk until the store has them."""
+
+    folder: Text = Field('', description='a folder; empty: one in ~/.ros named after the node')
+    size: ByteSize = Field(
+        ByteSize(4_000_000_000), description=f'0 for no spool, or at least 1MB: {_SIZE}'
+    )
+    when_full: Literal['drop_oldest', 'drop_newest'] = Field(
+        'drop_oldest', description='drop_oldest or drop_newest'
+    )
+
+    @field_validator('size')
+    @classmethod
+    def _is_enough(cls, size: ByteSize) -> ByteSize:
+        if 0 < size < SMALLEST_LIMIT:
+            raise ValueError('too small')
+        return size
+
+
+class ReplicationSettings(Settings):
+    """
+    What of the robot's data ReductStore sends on to another one.
+
+    The token of the other one comes from the environment: TWINSIGHT_REPLICATION_<NAME>_TOKEN.
+    """
+
+    url: Annotated[str, AfterValidator(_is_url)] = Field(
+        '', description='http(s)://HOST:PORT; empty takes TWINSIGHT_REPLICATION_<NAME>_URL'
+    )
+    bucket: Text = Field(DEFAULT_BUCKET, min_length=1, description='the name of a bucket there')
+    topics: tuple[Annotated[str, AfterValidator(_is_topic_glob)], ...] = Field(
+        ('*',), description='a list of topic names in which * stands for any text, slashes too'
+    )
+    labels: Annotated[dict[str, Texts], AfterValidator(_are_conditions)] = Field(
+        {}, description='names of labels, each with the text that it must have, or a list of them'
+    )
+    mode: Literal['enabled', 'paused'] = Field(
+        'enabled', description='enabled, or paused (what is chosen waits)'
+    )
+
+
 class ChunkSettings(Settings):
     """How small messages are gathered."""
 
@@ -77,6 +213,50 @@ class ChunkSettings(Settings):
     single_record_size: ByteSize = Field(
         ByteSize(DEFAULT_SINGLE_RECORD_BYTES), gt=0, description=_SIZE
     )
+
+
+class DynamicLabelSettings(Settings):
+    """A label whose value is a topic's field."""
+
+    topic: Topic = Field(description=_TOPIC)
+    field: Annotated[str, AfterValidator(_is_field)] = Field(description=_FIELD)
+
+    def path(self) -> FieldPath:
+        """Return the field."""
+        return FieldPath.parse(self.field)
+
+
+class SnapshotRuleSettings(Settings):
+    """When a snapshot is taken by itself, and how much of it is kept."""
+
+    topic: Topic = Field(description=_TOPIC)
+    when: Annotated[str, AfterValidator(_is_rule)] = Field(description=_RULE)
+    before: Seconds = Field(30.0, ge=0, description=_DURATION)
+    after: Seconds = Field(30.0, ge=0, description=_DURATION)
+
+    def rule(self) -> FieldRule:
+        """Return the rule; its value is resolved when the type of the topic is known."""
+        return FieldRule.parse(self.topic, self.when)
+
+
+class SnapshotSettings(Settings):
+    """What stays in memory where the mode is snapshot, and when it is stored."""
+
+    rules: dict[str, SnapshotRuleSettings] = Field(
+        {}, description='named rules, each with topic, when, before and after'
+    )
+    duration: Seconds = Field(30.0, gt=0, validate_default=True, description=_DURATION)
+    memory: ByteSize = Field(ByteSize(256_000_000), gt=0, description=_SIZE)
+
+    @field_validator('duration')
+    @classmethod
+    def _reaches_back(cls, duration: float, info: ValidationInfo) -> float:
+        for name, rule in info.data.get('rules', {}).items():
+            if rule.before > duration:
+                raise ValueError(
+                    f'less than the {rule.before:g} s that rule {name} keeps before it fires'
+                )
+        return duration
 
 
 class RecorderSettings(Settings):
@@ -90,10 +270,28 @@ class RecorderSettings(Settings):
         {}, description='named groups of topics, each with topics and what holds for them'
     )
     store: BucketSettings = Field(BucketSettings(), description='bucket, quota, quota_type')
+    buckets: dict[str, QuotaSettings] = Field(
+        {}, description='further buckets by name, each with quota and quota_type'
+    )
+    replication: dict[str, ReplicationSettings] = Field(
+        {}, description='names of lower-case letters, digits and "-", each with url, bucket, '
+        'topics, labels, mode'
+    )
     chunk: ChunkSettings = Field(ChunkSettings(), description='max_age, max_size')
+    spool: SpoolSettings = Field(SpoolSettings(), description='folder, size, when_full')
+    autostart: bool = Field(
+        True, description='true, or false where a lifecycle manager starts the recorder'
+    )
     memory_limit: ByteSize = Field(
         ByteSize(256_000_000), gt=0, description=f'what may wait to be stored: {_SIZE}'
     )
+    mode: Literal['continuous', 'snapshot'] = Field(
+        'continuous', description='continuous or snapshot'
+    )
+    snapshot: SnapshotSettings = Field(SnapshotSettings(), description='duration, memory, rules')
+    dynamic_labels: Annotated[
+        dict[str, DynamicLabelSettings], AfterValidator(_are_labels)
+    ] = Field({}, description=_DYNAMIC_LABELS)
     discovery_period: Seconds = Field(0.2, gt=0, description=_DURATION)
     stop_timeout: Seconds = Field(
         10.0, ge=0, description=f'longest wait for the store at the end: {_DURATION}'
@@ -107,6 +305,26 @@ class RecorderSettings(Settings):
         except ConfigurationError as error:
             raise ValueError('not usable as a name in the store') from error
 
+    @model_validator(mode='after')
+    def _buckets_are_named(self) -> RecorderSettings:
+        known = (self.store.bucket, *self.buckets)
+        for name, stream in self.streams.items():
+            if stream.bucket and stream.bucket not in known:
+                raise ValueError(
+                    f'streams.{name}.bucket {stream.bucket!r} is neither store.bucket nor named '
+                    f'in buckets (there are {", ".join(known)})'
+                )
+        return self
+
+    @field_validator('replication')
+    @classmethod
+    def _name_tasks(
+        cls, replication: dict[str, ReplicationSettings]
+    ) -> dict[str, ReplicationSettings]:
+        for name in replication:
+            _checked(check_rule_name, name)
+        return replication
+
     def chunk_rules(self) -> ChunkRules:
         """Return when chunks are closed."""
         return ChunkRules(
@@ -115,11 +333,39 @@ class RecorderSettings(Settings):
             single_record_bytes=int(self.chunk.single_record_size),
         )
 
-    def store_settings(self) -> StoreSettings:
-        """Return the store's settings; raises ConfigurationError without a URL."""
+    def journal_settings(self, node_name: str) -> JournalSettings:
+        """Return where messages wait on disk; node_name is fully qualified."""
+        home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
+        usual = home / 'twinsight' / 'spool' / node_name.strip('/').replace('/', '_')
+        folder = self.spool.folder
+        return JournalSettings(
+            Path(folder).expanduser() if folder else usual,
+            int(self.spool.size),
+            keep_oldest=self.spool.when_full == 'drop_newest',
+        )
+
+    def replication_rules(self) -> list[ReplicationRule]:
+        """Return what goes to other stores; raises ConfigurationError where that cannot be."""
+        rules = [
+            ReplicationRule.from_environment(
+                name, rule.url, bucket=rule.bucket, topics=rule.topics, labels=rule.labels,
+                paused=rule.mode == 'paused',
+            )
+            for name, rule in self.replication.items()
+        ]
+        check_rules(rules)
+        return rules
+
+    def store_settings(self, bucket: str = '') -> StoreSettings:
+        """
+        Return the settings of a bucket, by default of store.bucket.
+
+        Raises ConfigurationError without a URL.
+        """
+        quota = self.buckets.get(bucket, self.store)
         return StoreSettings.from_environment(
-            bucket=self.store.bucket,
-            quota_bytes=int(self.store.quota),
-            quota_type=self.store.quota_type,
+            bucket=bucket or self.store.bucket,
+            quota_bytes=int(quota.quota),
+            quota_type=quota.quota_type,
             timeout_s=self.store.timeout,
         )

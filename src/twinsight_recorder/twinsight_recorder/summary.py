@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from twinsight_recorder.recorded_topic import RecordedTopic
+from twinsight_recorder.recording import Recording
+
+_TITLES = (
+    'received', 'stored', 'lost', 'dropped', 'refused', 'rate limited', 'left out', 'in spool',
+)
 
 
-def is_complete(topics: Iterable[RecordedTopic]) -> bool:
+def is_complete(recording: Recording) -> bool:
     """Return whether every accepted message is in the store."""
+    tallies = [topic.tally for topic in recording.topics]
     return not any(
-        topic.tally.dropped + topic.tally.refused + topic.tally.unsaved for topic in topics
+        tally.dropped + tally.dropped_late + tally.refused + tally.unsaved + tally.waiting
+        for tally in tallies
     )
 
 
-def print_summary(
-    console: Console, robot_id: str, mission_id: str, topics: Iterable[RecordedTopic]
-) -> None:
+def print_summary(console: Console, recording: Recording) -> None:
     """Print what was recorded, topic by topic."""
-    table = Table(title=f'recorded: robot {robot_id}, mission {mission_id}')
+    table = Table(title=f'recorded: {recording.what}')
     table.add_column('topic', overflow='fold')
-    for title in ('received', 'stored', 'lost', 'dropped', 'refused', 'rate limited', 'bytes'):
+    for title in (*_TITLES, 'bytes'):
         table.add_column(title, justify='right')
-    sums = [0] * 7
-    for topic in sorted(topics, key=lambda topic: topic.name):
+    sums = [0] * (len(_TITLES) + 1)
+    for topic in sorted(recording.topics, key=lambda topic: topic.name):
         tally = topic.tally
         numbers = (
-            tally.received, tally.stored, topic.loss.lost, tally.dropped + tally.unsaved,
-            tally.refused, tally.rate_limited, tally.bytes,
+            tally.received, tally.stored, topic.lost,
+            tally.dropped + tally.dropped_late + tally.unsaved,
+            tally.refused, tally.rate_limited, tally.left_out, tally.waiting, tally.bytes,
         )
         sums = [old + new for old, new in zip(sums, numbers, strict=True)]
         table.add_row(topic.name, *map(str, numbers[:-1]), decimal(numbers[-1]))
     table.add_section()
     table.add_row('all', *map(str, sums[:-1]), decimal(sums[-1]))
     console.print(table)
+    if waiting := sums[_TITLES.index('in spool')]:
+        console.print(
+            f'{waiting} messages wait in the spool {recording.pump.journal.folder}: '
+            'the next recorder with this spool sends them',
+            highlight=False, soft_wrap=True,
+        )

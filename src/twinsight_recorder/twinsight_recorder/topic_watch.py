@@ -3,65 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 import time
-from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from twinsight_recorder.intake import Intake
+from twinsight_recorder.labelling import Labelling
 from twinsight_recorder.recorded_topic import RecordedTopic
 from twinsight_recorder.topic_rules import TopicRules
 from twinsight_store.channel import Channel, QOS_KEY, TYPE_HASH_KEY
+from twinsight_store.errors import ConfigurationError
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.ros_qos import request_for, to_yaml
 
-_MOST_IN_ONE_CALLBACK = 1000
+Observer = Callable[[bytes], None]
+"""Sees the serialized messages of a topic, each before it is recorded."""
+
+ObserverOf = Callable[[type], Observer]
+"""Gives the observer for a message class; raises ConfigurationError where it cannot."""
+
+_MOST_IN_ONE_TURN = 1000
 
 
 class TopicWatch:
     """
     Subscribes to wanted topics as they appear, raw, with QoS that suits their publishers.
 
-    ``topics`` holds all that were ever subscribed, by name.
+    topics     all that were ever recorded, by name
+    observers  for topics that are looked into, recorded or not
     """
 
     def __init__(
-        self, node: Node, rules: TopicRules, intake: Intake, on_problem: Callable[[str], object]
+        self,
+        node: Node,
+        rules: TopicRules,
+        labelling: Labelling,
+        intake: Intake,
+        observers: Mapping[str, ObserverOf],
+        on_problem: Callable[[str], object],
     ) -> None:
         """Make one; on_problem is called once for each topic that cannot be recorded."""
         self.topics: dict[str, RecordedTopic] = {}
         self._node = node
         self._rules = rules
+        self._labelling = labelling
         self._intake = intake
+        self._observers = observers
         self._on_problem = on_problem
         self._problems: set[tuple[str, str]] = set()
-        self._subscriptions: dict[str, Subscription] = {}
-        self._receivers: dict[str, _Receiver] = {}
+        self._followed: dict[str, _Receiver] = {}
         self._publishers: dict[str, frozenset[tuple[int, ...]]] = {}
+        self._not_by_executor = _TakenDirectly()
 
     def update(self) -> None:
         """Look at the graph once."""
         for name, _ in self._node.get_topic_names_and_types():
-            if not self._rules.is_wanted(name):
+            if not (self._rules.is_wanted(name) or name in self._observers):
                 continue
             publishers = self._node.get_publishers_info_by_topic(name)
             there = frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
             if not there or there == self._publishers.get(name):
-                continue  # describing a channel is slow, and callbacks wait meanwhile
+                continue  # describing a channel is slow, and messages wait meanwhile
             self._publishers[name] = there
             try:
                 self._follow(name, publishers)
             except UnknownTypeError as error:
                 self._problem(name, f'topic {name} is not recorded: {error}')
 
-    def take_rest(self) -> None:
-        """Take what the middleware has already delivered; at the end, when nothing spins."""
-        for receiver in self._receivers.values():
-            receiver.take_waiting()
+    def take(self) -> int:
+        """
+        Take what the middleware has delivered, of each topic up to a bound; return how many.
+
+        Observed topics come first, so that what they change holds for the others.
+        """
+        return sum([receiver.take_waiting() for receiver in self._followed.values()])
+
+    def relabel(self) -> None:
+        """Give the labels of now to all that is received from now on."""
+        for topic in self.topics.values():
+            self._labelling.label(topic)
+
+    def leave_unwanted(self) -> None:
+        """End the subscriptions to topics that are no longer wanted."""
+        for name in list(self._followed):
+            if self._rules.is_wanted(name):
+                continue
+            if name in self._observers:
+                self._followed[name].recording = False
+            else:
+                self._leave(name)
+
+    def leave_all(self) -> None:
+        """End all subscriptions."""
+        for name in list(self._followed):
+            self._leave(name)
+
+    def recorded_now(self) -> list[RecordedTopic]:
+        """Return the topics that are subscribed to and recorded."""
+        return [
+            receiver.topic for receiver in self._followed.values() if receiver.recording
+        ]
+
+    def publishers_of(self, name: str) -> int:
+        """Return how many publishers a topic had when the graph was last looked at."""
+        return len(self._publishers.get(name, ()))
+
+    def is_best_effort(self, name: str) -> bool:
+        """Return whether the subscription to a topic does not ask for what was lost."""
+        receiver = self._followed.get(name)
+        return bool(
+            receiver
+            and receiver.subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        )
+
+    def _leave(self, name: str) -> None:
+        receiver = self._followed.pop(name)
+        self._publishers.pop(name, None)
+        self._node.destroy_subscription(receiver.subscription)
+        receiver.topic.loss.forget()
 
     def _follow(self, name: str, publishers: list[TopicEndpointInfo]) -> None:
         types = sorted({publisher.topic_type for publisher in publishers})
@@ -72,32 +138,62 @@ class TopicWatch:
             )
         offered = [each.qos_profile for each in publishers if each.topic_type == types[0]]
         channel = _channel(name, types[0], publishers, offered)
-        known = self.topics.get(name)
-        if known is None:
-            known = RecordedTopic(channel, self._rules.rule_for(name, types[0]))
-            self._subscribe(known, request_for(offered))
-            self.topics[name] = known
-            return None
-        if channel.type_name != known.channel.type_name:
+        request = request_for(offered)
+        topic = self.topics.get(name)
+        if topic is None:
+            topic = RecordedTopic(channel, self._rules.rule_for(name, types[0]))
+            self._labelling.label(topic)
+        elif channel.type_name != topic.channel.type_name:
             return self._problem(
-                name, f'topic {name}: its type changed from {known.channel.type_name} to '
+                name, f'topic {name}: its type changed from {topic.channel.type_name} to '
                 f'{channel.type_name}; restart the recorder to record it'
             )
-        if channel.id != known.channel.id:
-            known.channel = channel
-        request = request_for(offered)
-        if _is_too_strict(self._subscriptions[name].qos_profile, request):
-            self._node.destroy_subscription(self._subscriptions[name])
-            self._subscribe(known, request)
+        elif channel.id != topic.channel.id:
+            topic.channel = channel
+            self._labelling.label(topic)
+        topic.is_latched = request.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        receiver = self._followed.get(name)
+        if receiver is None:
+            self._subscribe(topic, request)
+        elif _is_too_strict(receiver.subscription.qos_profile, request):
+            receiver.take_waiting()
+            self._node.destroy_subscription(receiver.subscription)
+            self._subscribe(topic, request)
         return None
 
     def _subscribe(self, topic: RecordedTopic, qos: QoSProfile) -> None:
-        cls = message_class(topic.channel.type_name)
-        receive = _Receiver(topic, self._intake)
-        subscription = self._node.create_subscription(cls, topic.name, receive, qos, raw=True)
-        receive.subscription = subscription
-        self._receivers[topic.name] = receive
-        self._subscriptions[topic.name] = subscription
+        name, cls = topic.name, message_class(topic.channel.type_name)
+        observer = self._observer(name, cls)
+        recording = self._rules.is_wanted(name)
+        if observer is None and not recording:
+            return
+        lost = None
+        if qos.reliability == ReliabilityPolicy.BEST_EFFORT:
+            lost = partial(_tell_lost, topic, topic.told_lost)
+        subscription = self._node.create_subscription(
+            cls, name, _never_called, qos, raw=True, callback_group=self._not_by_executor,
+            event_callbacks=SubscriptionEventCallbacks(
+                message_lost=lost, use_default_callbacks=False
+            ),
+        )
+        for handler in subscription.event_handlers:  # these the executor does serve
+            handler.callback_group = self._node.default_callback_group
+            handler.callback_group.add_entity(handler)
+        receiver = _Receiver(topic, subscription, self._intake, observer, recording)
+        self._followed[name] = receiver
+        if observer is not None:
+            self._followed = {name: receiver, **self._followed}
+        if recording:
+            self.topics[topic.name] = topic
+
+    def _observer(self, name: str, cls: type) -> Observer | None:
+        if name not in self._observers:
+            return None
+        try:
+            return self._observers[name](cls)
+        except ConfigurationError as error:
+            self._problem(name, str(error))
+            return None
 
     def _problem(self, name: str, text: str) -> None:
         if (name, text) not in self._problems:
@@ -105,43 +201,71 @@ class TopicWatch:
             self._on_problem(text)
 
 
+class _TakenDirectly(CallbackGroup):
+    """Keeps subscriptions out of the executor: one call of it costs more than twenty messages."""
+
+    def can_execute(self, entity: object) -> bool:
+        """Return False: nobody waits for these."""
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        """Return False, as can_execute() does."""
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        """Do nothing: nothing was executed."""
+
+
+def _tell_lost(topic: RecordedTopic, before: int, info: QoSMessageLostInfo) -> None:
+    topic.told_lost = before + info.total_count
+
+
+def _never_called(*_: object) -> None:
+    raise AssertionError('the executor does not serve these subscriptions')
+
+
 class _Receiver:
-    """
-    The callback of one raw subscription: it puts bytes and times into the intake.
+    """Puts bytes and times of one raw subscription into the intake."""
 
-    It goes on taking until its subscription is empty: one call of the executor costs more
-    than ten messages.
-    """
-
-    def __init__(self, topic: RecordedTopic, intake: Intake) -> None:
-        self.subscription: Subscription | None = None
-        self._topic = topic
+    def __init__(
+        self,
+        topic: RecordedTopic,
+        subscription: Subscription,
+        intake: Intake,
+        observer: Observer | None,
+        recording: bool,
+    ) -> None:
+        self.topic = topic
+        self.subscription = subscription
+        self.recording = recording
         self._intake = intake
+        self._observer = observer
 
-    def __call__(self, data: bytes, info: Mapping[str, Any]) -> None:
-        self._offer(data, info)
-        self.take_waiting()
-
-    def take_waiting(self) -> None:
+    def take_waiting(self) -> int:
         """Take what waits in the subscription, up to a bound that lets others have their turn."""
-        subscription = self.subscription
-        if subscription is None:
-            return
+        subscription, topic = self.subscription, self.topic
+        see, offer = topic.loss.see, self._intake.offer
         with subscription.handle:
-            for _ in range(_MOST_IN_ONE_CALLBACK):
-                taken = subscription.handle.take_message(subscription.msg_type, True)
+            take, cls = subscription.handle.take_message, subscription.msg_type
+            for count in range(_MOST_IN_ONE_TURN):
+                taken = take(cls, True)
                 if taken is None:
-                    return
-                self._offer(*taken)
-
-    def _offer(self, data: bytes, info: Mapping[str, Any]) -> None:
-        receive_ns = info['received_timestamp'] or time.time_ns()
-        sequence = info.get('publication_sequence_number') or 0
-        gid = info.get('publisher_gid')
-        self._topic.loss.see(bytes(gid['data']) if gid else b'', sequence)
-        self._intake.offer(
-            self._topic, receive_ns, info['source_timestamp'] or receive_ns, sequence, data
-        )
+                    return count
+                data, info = taken
+                if self._observer is not None:
+                    self._observer(data)
+                if not self.recording:
+                    continue
+                receive_ns = info['received_timestamp'] or time.time_ns()
+                sequence = info.get('publication_sequence_number') or 0
+                gid = info.get('publisher_gid')
+                publisher = gid['data'] if gid else b''
+                see(publisher, sequence)
+                offer(
+                    topic, receive_ns, info['source_timestamp'] or receive_ns, sequence, data,
+                    publisher,
+                )
+        return _MOST_IN_ONE_TURN
 
 
 def _channel(
