@@ -138,6 +138,20 @@ class Process:
             self._note_memory(keep=False)
             time.sleep(_POLL_S)
 
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+        self.__exit__(None, None, None)
+
+    def wait_for(self, text: str, timeout_s: float) -> None:
+        """Return when the text stands in its log; raises ToolError where it does not come."""
+        give_up_at = time.monotonic() + timeout_s
+        while text not in self.log.read_text(errors='replace'):
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                raise ToolError(f'{self.name} did not say {text!r}:\n{self.tail()}')
+            time.sleep(_POLL_S)
+
     def tail(self) -> str:
         """Return the last lines of its standard error."""
         return '\n'.join(self.log.read_text(errors='replace').splitlines()[-12:])

@@ -18,7 +18,7 @@ from twinsight_store.writer import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 Settle = Callable[[Parcel, str], None]
 
 _AT_ONCE = 4
-_WORTH_A_REQUEST_BYTES = MAX_BATCH_BYTES // 4
+_WORTH_A_REQUEST_BYTES = MAX_BATCH_BYTES // 2
 _LONGEST_WAIT_S = 0.2
 
 

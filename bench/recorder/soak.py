@@ -1,0 +1,274 @@
+"""
+The standard robot, while the store is killed again and again and the recorder twice.
+
+At the end every message is read back. Missing may be only what was published while no recorder
+was there, and at most the documented loss (pump.KILL_LOSS_MS) before a recorder was killed;
+nothing may be there twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+import json
+import os
+from pathlib import Path
+import random
+import signal
+import sys
+from tempfile import TemporaryDirectory
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from twinsight_recorder.pump import KILL_LOSS_MS
+from twinsight_store.connection import StoreSettings, URL_VARIABLE
+from twinsight_store.errors import TwinsightError
+from twinsight_store.read import read
+from twinsight_store.selection import Selection
+from twinsight_tools import reductstore
+from twinsight_tools.messages import ToolError
+from twinsight_tools.private import PrivateServer
+
+from .loads import Load, LOADS
+from .marks import read_mark
+from .process import Process
+
+_EXAMPLE = """\
+example:
+  tools/env .venv/bin/python -m bench.recorder.soak --seconds 600
+"""
+_MATCH_TIMEOUT_S = 40.0
+_END_TIMEOUT_S = 120.0
+_STORE_AWAY_S = 3.0
+_ROBOT = 'soak'
+
+
+@dataclass
+class Gap:
+    """
+    Consecutive messages of a topic that are not stored.
+
+    after_ns, before_ns  when the stored messages around it were published (Unix ns)
+    """
+
+    topic: str
+    messages: int
+    after_ns: int
+    before_ns: int
+
+    def is_of(self, kill_ns: int, back_ns: int) -> bool:
+        """Return whether it lies in the absence of a recorder that was killed."""
+        return (
+            self.after_ns >= kill_ns - KILL_LOSS_MS * 1_000_000
+            and self.before_ns <= back_ns
+        )
+
+
+@dataclass
+class Outcome:
+    """What became of the messages; ``kills`` are (killed, recording again), Unix ns."""
+
+    published: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    damaged: int = 0
+    store_kills: int = 0
+    kills: list[tuple[int, int]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    @property
+    def unexplained(self) -> list[Gap]:
+        """Return what is missing though a recorder was there."""
+        return [
+            gap for gap in self.gaps
+            if not any(gap.is_of(killed, back) for killed, back in self.kills)
+        ]
+
+    @property
+    def lost_ms(self) -> float:
+        """Return the longest time before a kill from which messages are missing (ms)."""
+        return max(
+            (
+                (killed - gap.after_ns) * 1e-6
+                for gap in self.gaps for killed, back in self.kills if gap.is_of(killed, back)
+            ),
+            default=0.0,
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Return whether everything that should be there is, once."""
+        return not (self.unexplained or self.duplicates or self.damaged)
+
+
+class Soak:
+    """One private store, one publisher, and a recorder that is started again."""
+
+    def __init__(self, server: PrivateServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+        self._settings = StoreSettings(server.url)
+        self._recorders = 0
+        self._env = {
+            **os.environ, URL_VARIABLE: server.url, 'ROS_HOME': str(folder / 'ros'),
+            'ROS_DOMAIN_ID': str(random.randint(1, 100)),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        }
+        self._env.pop('TWINSIGHT_REDUCT_TOKEN', None)
+
+    def run(self, load: Load, store_period_s: float) -> Outcome:
+        """Publish the load and kill; return what is stored at the end."""
+        outcome = Outcome()
+        recorder = self._recorder()
+        with self._process('publisher', '-m', 'bench.recorder', '--publish', load.to_json()) as (
+            publisher
+        ):
+            publisher.line(_MATCH_TIMEOUT_S, beside=recorder)
+            publisher.go()
+            recorder = self._disturb(load.seconds, store_period_s, recorder, outcome)
+            sent = json.loads(publisher.line(_END_TIMEOUT_S, beside=recorder))['sent']
+            time.sleep(1.0)
+            recorder.end(_END_TIMEOUT_S)
+            recorder.__exit__(None, None, None)
+        self._count(sent, outcome)
+        return outcome
+
+    def _disturb(
+        self, seconds: float, store_period_s: float, recorder: Process, outcome: Outcome
+    ) -> Process:
+        start_s = time.monotonic()
+        events = sorted(
+            [(at, 'store') for at in _every(store_period_s, seconds - 2 * _STORE_AWAY_S)]
+            + [(seconds * share, 'recorder') for share in (0.35, 0.7)]
+        )
+        for at_s, what in events:
+            time.sleep(max(0.0, start_s + at_s - time.monotonic()))
+            if what == 'store':
+                self._server.kill()
+                time.sleep(_STORE_AWAY_S)
+                self._server.start()
+                outcome.store_kills += 1
+            else:
+                killed_ns = time.time_ns()
+                recorder.kill()
+                recorder = self._recorder()
+                recorder.wait_for('recording robot', _MATCH_TIMEOUT_S)
+                # Subscriptions are matched some time after they are made.
+                outcome.kills.append((killed_ns, time.time_ns() + 10_000_000_000))
+        time.sleep(max(0.0, start_s + seconds - time.monotonic()))
+        return recorder
+
+    def _recorder(self) -> Process:
+        self._recorders += 1
+        return self._process(
+            f'recorder_{self._recorders}', '-m', 'twinsight_recorder.recorder', '--ros-args',
+            '-p', f'robot_id:={_ROBOT}', '-p', 'mission_id:=soak',
+            '-p', "topics.include:=['/bench/.*']", '-p', 'stop_timeout:=60.0',
+        )
+
+    def _process(self, name: str, *arguments: str) -> Process:
+        return Process(
+            name, [sys.executable, *arguments], self._env, self._folder / f'{name}.log',
+            read=name == 'publisher',
+        )
+
+    def _count(self, sent: Mapping[str, int], outcome: Outcome) -> None:
+        published_ns = {topic: [0] * number for topic, number in sent.items()}
+        for message in read(Selection(), self._settings):
+            mark = read_mark(message.data)
+            times = published_ns.get(message.channel.topic)
+            if times is None or mark is None or not mark.intact or mark.sequence >= len(times):
+                outcome.damaged += 1
+            elif times[mark.sequence]:
+                outcome.duplicates += 1
+            else:
+                times[mark.sequence] = mark.publish_ns
+        outcome.published = sum(sent.values())
+        outcome.stored = sum(bool(at) for times in published_ns.values() for at in times)
+        for topic, times in published_ns.items():
+            outcome.gaps += gaps(topic, times)
+
+
+def gaps(topic: str, published_ns: list[int]) -> Iterator[Gap]:
+    """Give what is missing of a topic: 0 stands for a message that is not stored."""
+    last_ns, missing = 0, 0
+    for at_ns in [*published_ns, None]:
+        if at_ns == 0:
+            missing += 1
+            continue
+        if missing:
+            yield Gap(topic, missing, last_ns, at_ns if at_ns is not None else 1 << 62)
+        last_ns, missing = at_ns or 0, 0
+
+
+def _every(period_s: float, end_s: float) -> Iterator[float]:
+    at_s = period_s
+    while at_s < end_s:
+        yield at_s
+        at_s += period_s
+
+
+def main() -> int:
+    """Run, print what was found; 1 where something is missing or there twice."""
+    parser = argparse.ArgumentParser(
+        prog='python -m bench.recorder.soak', description=__doc__, epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--seconds', type=float, default=600.0, help='how long (600)')
+    parser.add_argument(
+        '--store-period', type=float, default=30.0, help='seconds from kill to kill (30)'
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.add_argument('--logs', type=Path, help='a folder that keeps the logs')
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    program = reductstore.find()
+    if program is None:
+        print('ReductStore is not installed: run `make setup`', file=sys.stderr)
+        return 1
+    load = next(load for load in LOADS if load.name == 'robot').lasting(options.seconds)
+    try:
+        with TemporaryDirectory(prefix='twinsight_soak_') as name:
+            folder = options.logs or Path(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            with reductstore.running(program, Path(name) / 'reductstore') as server:
+                outcome = Soak(server, folder).run(load, options.store_period)
+    except (ToolError, TwinsightError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        unexplained = [asdict(gap) for gap in outcome.unexplained]
+        print(json.dumps({**asdict(outcome), 'unexplained': unexplained}))
+    else:
+        _print(outcome)
+    return 0 if outcome.passed else 1
+
+
+def _print(outcome: Outcome) -> None:
+    table = Table(title='passed' if outcome.passed else 'FAILED')
+    for title in (
+        'published', 'stored', 'twice', 'damaged', 'store killed', 'recorder killed',
+        'missing unexplained', 'lost before a kill, ms', 'allowed, ms',
+    ):
+        table.add_column(title, justify='right')
+    table.add_row(
+        *map(str, (
+            outcome.published, outcome.stored, outcome.duplicates, outcome.damaged,
+            outcome.store_kills, len(outcome.kills),
+            sum(gap.messages for gap in outcome.unexplained),
+            f'{outcome.lost_ms:.0f}', KILL_LOSS_MS,
+        ))
+    )
+    Console().print(table)
+    for gap in outcome.unexplained:
+        print(f'missing: {gap.messages} of {gap.topic} between {gap.after_ns} and {gap.before_ns}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
