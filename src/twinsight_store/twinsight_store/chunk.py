@@ -9,38 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 import io
 import struct
-from typing import NamedTuple
 
 from mcap.exceptions import McapError
 from mcap.records import Channel as McapChannel
 from mcap.records import Message as McapMessage
 from mcap.records import Schema as McapSchema
 from mcap.stream_reader import StreamReader
-from mcap.writer import CompressionType, Writer
 from zstandard import ZstdError
 
 from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.errors import RecordError
 from twinsight_store.layout import MCAP, Record
+from twinsight_store.mcap_file import Definition, mcap_file, Timed
 
 _UNREADABLE = (
     McapError, ZstdError, struct.error, ValueError, KeyError, OverflowError, EOFError, MemoryError
 )
 """What the MCAP library raises on damaged files."""
-
-
-class Timed(NamedTuple):
-    """
-    A message's times and bytes, without what its chunk says of all of them.
-
-    sequence  MCAP keeps its last 32 bits
-    """
-
-    receive_ns: int
-    publish_ns: int
-    sequence: int
-    data: bytes
 
 
 def pack(
@@ -53,26 +39,12 @@ def pack(
     labels    encoded, without the layout's own
     """
     messages.sort(key=lambda message: message.receive_ns)
-    stream = io.BytesIO()
-    # Everything in one MCAP chunk: the record itself is what is found and fetched.
-    writer = Writer(
-        stream, chunk_size=1 << 40, compression=CompressionType.ZSTD, enable_data_crcs=True
-    )
-    writer.start('ros2', 'twinsight')
-    schema_id = 0
+    definition = None
     if channel.schema_encoding or channel.type_name:
-        schema_id = writer.register_schema(
-            channel.type_name, channel.schema_encoding, channel.schema
-        )
-    channel_id = writer.register_channel(
-        channel.topic, channel.message_encoding, schema_id, dict(channel.metadata)
+        definition = Definition(channel.type_name, channel.schema_encoding, channel.schema)
+    data = mcap_file(
+        channel.topic, channel.message_encoding, channel.metadata, definition, messages
     )
-    for message in messages:
-        writer.add_message(
-            channel_id, message.receive_ns, message.data, message.publish_ns,
-            message.sequence & 0xFFFF_FFFF,
-        )
-    writer.finish()
     payload_bytes = sum(len(message.data) for message in messages)
     own = {
         label.CHANNEL: channel.id,
@@ -85,7 +57,7 @@ def pack(
         messages[0].receive_ns // 1000,
         MCAP,
         {**labels, **own},
-        stream.getvalue(),
+        data,
         channel,
         len(messages),
         payload_bytes,
