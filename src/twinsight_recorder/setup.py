@@ -18,6 +18,7 @@ setup(
     entry_points={
         'console_scripts': [
             'recorder = twinsight_recorder.recorder:main',
+            'record-ctl = twinsight_recorder.record_ctl:main',
             'import_bag = twinsight_recorder.import_bag:main',
         ],
     },

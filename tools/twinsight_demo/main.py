@@ -58,6 +58,8 @@ def main() -> int:
     def run() -> int:
         try:
             with _scratch() as folder, _store(folder, console):
+                # Nor must what waits in a recorder's spool for another store come here.
+                os.environ['ROS_HOME'] = str(folder / 'ros')
                 return 0 if _demo(options, folder, console) else 1
         except TwinsightError as error:
             raise ToolError(str(error)) from error

@@ -10,16 +10,23 @@ from rclpy.service import Service
 from std_srvs.srv import Trigger
 
 from twinsight_interfaces.srv import ChangeTopics, SetMission, StartRecording, TakeSnapshot
-from twinsight_recorder.recording import Recording
+from twinsight_recorder.recording import ControlError, Recording
 from twinsight_store.errors import TwinsightError
 
 
 class Control:
-    """Serves ``~/start`` and the others; an answer's message says what was done, or why not."""
+    """
+    Serves ``~/start`` and the others; an answer's message says what was done, or why not.
 
-    def __init__(self, node: Node, recording: Recording) -> None:
+    is_active  whether the node's lifecycle lets it record
+    """
+
+    def __init__(
+        self, node: Node, recording: Recording, is_active: Callable[[], bool]
+    ) -> None:
         self._node = node
         self._recording = recording
+        self._is_active = is_active
         self._services: list[Service] = [
             node.create_service(kind, f'~/{name}', self._answering(do))
             for name, kind, do in (
@@ -52,6 +59,8 @@ class Control:
         return answer
 
     def _start(self, request: Any, response: Any) -> str:
+        if not self._is_active():
+            raise ControlError('the recorder is not active: a lifecycle manager activates it')
         self._recording.start(request.mission_id)
         response.mission_id = self._recording.labelling.mission_id
         return f'recording {self._recording.what}'

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 import json
 from pathlib import Path
 import struct
@@ -26,7 +27,11 @@ from twinsight_store.spool import Frame, Position, Spool
 _MESSAGE = struct.Struct('<BIqqQ')
 _SOURCE = struct.Struct('<BI')
 _IS_SOURCE, _IS_MESSAGE = 0, 1
+_FRAME_BYTES = 8
 _RETRY_S = 1.0
+_WELL_AFTER_S = 3.0
+"""A spool that is full now and again is told of once, not each time."""
+
 _ROLL_S = 2.0
 """Segments that live for about so long are released before the kernel writes them to the disk."""
 
@@ -50,10 +55,15 @@ class Journal:
         self._disk = ThreadPoolExecutor(1, 'twinsight-spool')
         self._spool: Spool | None = None
         self._retry_at = 0.0
+        self._well_at = 0.0
         self._described: set[int] = set()
         self._segment = -1
         self._roll_at = 0.0
         self._reading: dict[int, Source] = {}
+        self._moving = asyncio.Lock()
+        """Held while the cursor moves: what is read is not dropped as unread meanwhile."""
+
+        self._notice = ''
         self._topics: dict[str, RecordedTopic] = {}
         self.earlier: dict[str, RecordedTopic] = {}
         """Topics of an earlier recorder, by name, with what became of its messages."""
@@ -61,6 +71,7 @@ class Journal:
         self.cursor = Position(0, 0)
         """Messages before it were handed out; the next read() goes on from it."""
         self.problem = ''
+        """What is wrong and what follows from it, in one line; empty where all is well."""
 
     @property
     def folder(self) -> Path:
@@ -83,6 +94,16 @@ class Journal:
         return self._spool.end if self._spool else Position(0, 0)
 
     @property
+    def start(self) -> Position:
+        """Return where the oldest message that is still on disk lies."""
+        return self._spool.start if self._spool else Position(0, 0)
+
+    @property
+    def topics(self) -> list[RecordedTopic]:
+        """Return all topics, an earlier recorder's too, of which messages were on disk."""
+        return [*self._topics.values(), *self.earlier.values()]
+
+    @property
     def is_read(self) -> bool:
         """Return whether every message on disk was handed out, or never left memory."""
         return self._spool is None or self.cursor >= self._spool.end
@@ -97,42 +118,37 @@ class Journal:
             self._failed(error)
             return False
         self.cursor, self.first_own = self._spool.start, self._spool.end
-        self.problem = ''
         return self.cursor < self.first_own
 
-    async def append(self, arrivals: Sequence[Arrival], behind: bool) -> list[Arrival] | None:
+    async def append(self, arrivals: Sequence[Arrival], behind: bool) -> int:
         """
         Add messages at the end.
 
         behind  they wait on disk only; where there is no room something has to go
-        Returns the messages that are on disk now; None where the disk takes nothing at the
-        moment (see ``problem``).
+        Returns how many of them, from the first on, are dealt with: on disk now, or counted as
+        dropped. The disk takes none of the others at the moment (see ``problem``).
         """
         spool = self._spool
         if spool is None or time.monotonic() < self._retry_at:
-            return None
-        if behind:
-            arrivals = self._worth_keeping(spool, arrivals)
+            return 0
+        self._notice = ''
+        done = 0
         try:
             if not behind and time.monotonic() >= self._roll_at:
                 self._roll_at = time.monotonic() + _ROLL_S
                 await self._run(spool.roll)
-            segment = await self._run(spool.next_segment)
-            if segment != self._segment:
-                self._segment = segment
-                self._described.clear()
-            frames = list(self._frames(arrivals))
-            size = sum(len(head) + len(body) + 8 for head, body in frames)
-            while not spool.room_for(size):
-                if self._settings.keep_oldest or not await self._make_room(spool):
-                    return self._full(arrivals, behind)
-            await self._run(spool.append, frames)
+            for piece in _pieces(arrivals, spool.segment_bytes):
+                if not await self._append(spool, piece, behind):
+                    break
+                done += len(piece)
         except SpoolError as error:
-            self._described.clear()
             self._failed(error)
-            return None
-        self.problem = ''
-        return list(arrivals)
+        else:
+            if self._notice:
+                self._tell(self._notice)
+            elif time.monotonic() >= self._well_at:
+                self.problem = ''
+        return done
 
     async def begin_behind(self) -> bool:
         """
@@ -162,12 +178,13 @@ class Journal:
         """
         if self._spool is None:
             return []
-        try:
-            arrivals, cursor = await self._run(self._read_some, self._spool, most_bytes)
-        except SpoolError as error:
-            self._failed(error)
-            arrivals, cursor = [], Position(self.cursor.segment + 1, 0)
-        self.cursor = min(cursor, self.end)
+        async with self._moving:
+            try:
+                arrivals, cursor = await self._run(self._read_some, self._spool, most_bytes)
+            except SpoolError as error:
+                self._failed(error)
+                arrivals, cursor = [], Position(self.cursor.segment + 1, 0)
+            self.cursor = min(cursor, self.end)
         return arrivals
 
     async def release(self, position: Position) -> None:
@@ -187,19 +204,60 @@ class Journal:
     async def _run(self, function: Callable, *arguments: object):  # type: ignore[no-untyped-def]
         return await asyncio.get_running_loop().run_in_executor(self._disk, function, *arguments)
 
+    def _tell(self, problem: str) -> None:
+        self.problem = problem
+        self._well_at = time.monotonic() + _WELL_AFTER_S
+
     def _failed(self, error: SpoolError) -> None:
-        self.problem = str(error)
+        self._described.clear()
+        self._tell(f'{error}; messages wait in memory only')
         self._retry_at = time.monotonic() + _RETRY_S
 
-    def _frames(self, arrivals: Sequence[Arrival]) -> Iterator[Frame]:
+    async def _append(self, spool: Spool, piece: Sequence[Arrival], behind: bool) -> bool:
+        """Deal with a piece that fits into a segment; False where the disk does not take it."""
+        kept = self._worth_keeping(spool, piece) if behind else piece
+        if not kept:
+            return True
+        segment = await self._run(spool.next_segment)
+        if segment != self._segment:
+            self._segment = segment
+            self._described.clear()
+        frames, described = self._frames(kept)
+        size = sum(len(head) + len(body) + _FRAME_BYTES for head, body in frames)
+        while not spool.room_for(size):
+            if not self._settings.keep_oldest and await self._make_room(spool, behind):
+                continue
+            if not behind:
+                self._notice = f'{self._is_full}; messages wait in memory only'
+                return False
+            if len(kept) > 1:  # some of them may fit
+                for arrival in kept:
+                    await self._append(spool, [arrival], behind)
+            else:
+                self._notice = f'{self._is_full}; new messages are dropped'
+                self._count_dropped(kept[0].topic, 1)
+            return True
+        await self._run(spool.append, frames)
+        self._described |= described
+        return True
+
+    @property
+    def _is_full(self) -> str:
+        return f'spool {self._settings.folder}: full ({self.limit_bytes} bytes)'
+
+    def _frames(self, arrivals: Sequence[Arrival]) -> tuple[list[Frame], set[int]]:
+        """Return messages as they lie on disk, and the sources that are described with them."""
         pack = _MESSAGE.pack
+        frames: list[Frame] = []
+        described: set[int] = set()
         for source, receive_ns, publish_ns, sequence, data in arrivals:
             number = source.number
-            if number not in self._described:
-                self._described.add(number)
+            if number not in self._described and number not in described:
+                described.add(number)
                 self._topics[source.topic.name] = source.topic
-                yield _SOURCE.pack(_IS_SOURCE, number), _description(source)
-            yield pack(_IS_MESSAGE, number, receive_ns, publish_ns, sequence), data
+                frames.append((_SOURCE.pack(_IS_SOURCE, number), _description(source)))
+            frames.append((pack(_IS_MESSAGE, number, receive_ns, publish_ns, sequence), data))
+        return frames, described
 
     def _worth_keeping(self, spool: Spool, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         """Drop what the configuration wants dropped first, once the spool fills up."""
@@ -209,60 +267,87 @@ class Journal:
         for arrival in arrivals:
             if arrival.source.drop_first:
                 self._count_dropped(arrival.topic, 1)
+                self._notice = (
+                    f'spool {self._settings.folder}: three quarters full; '
+                    'messages of streams with drop_first are dropped'
+                )
             else:
                 kept.append(arrival)
         return kept
 
-    def _full(self, arrivals: Sequence[Arrival], behind: bool) -> list[Arrival] | None:
-        """Say that the limit is reached; messages that would wait on disk only are lost."""
-        self._described.clear()
-        self.problem = f'spool {self._settings.folder}: full ({self.limit_bytes} bytes)'
-        if not behind:
-            return None
-        for arrival in arrivals:
-            self._count_dropped(arrival.topic, 1)
-        return []
-
-    async def _make_room(self, spool: Spool) -> bool:
+    async def _make_room(self, spool: Spool, behind: bool) -> bool:
         """Remove the oldest messages; False where there are none but the newest."""
-        first = spool.start.segment
-        if self.cursor.segment == first and first < spool.end.segment:
-            lost, _ = await self._run(self._read_some, spool, None, first)
-            for arrival in lost:
-                self._count_dropped(arrival.topic, 1)
-            self.cursor = Position(first + 1, 0)
-        return await self._run(spool.drop_oldest) is not None
+        async with self._moving:
+            first = spool.start.segment
+            if behind and self.cursor.segment <= first < spool.end.segment:
+                for topic, messages in (await self._run(self._unread, spool, first)).items():
+                    self._count_dropped(topic, messages)
+                    self._notice = f'{self._is_full}; the oldest messages give way to new ones'
+                self.cursor = Position(first + 1, 0)
+            return await self._run(spool.drop_oldest) is not None
+
+    def _unread(self, spool: Spool, segment: int) -> dict[RecordedTopic, int]:
+        """Return how many messages of a segment were not handed out."""
+        lost: dict[RecordedTopic, int] = {}
+        with suppress(SpoolError):  # what cannot be read is lost anyway
+            for source, _, after in self._messages(spool):
+                if after.segment != segment:
+                    break
+                if source is not None:
+                    lost[source.topic] = lost.get(source.topic, 0) + 1
+                    if segment < self.first_own.segment:
+                        source.topic.tally.received += 1
+        return lost
 
     def _read_some(
-        self, spool: Spool, most_bytes: int | None, segment: int | None = None
+        self, spool: Spool, most_bytes: int
     ) -> tuple[list[Arrival], Position]:
-        """Return messages after the cursor, up to so many bytes, or to a segment's end."""
+        """Return messages after the cursor, up to so many bytes, and where they end."""
         arrivals: list[Arrival] = []
         cursor, size = self.cursor, 0
-        if not cursor.offset:
+        try:
+            for source, payload, after in self._messages(spool):
+                cursor = after
+                if source is None:
+                    continue
+                _, _, receive_ns, publish_ns, sequence = _MESSAGE.unpack_from(payload)
+                data = bytes(payload[_MESSAGE.size:])
+                if after.segment < self.first_own.segment:
+                    source.topic.tally.received += 1
+                arrivals.append(Arrival(source, receive_ns, publish_ns, sequence, data))
+                size += len(data)
+                if size >= most_bytes:
+                    return arrivals, cursor
+        except SpoolError:
+            if not arrivals:
+                raise
+            return arrivals, cursor  # the next call meets the error again
+        return arrivals, max(cursor, spool.end)
+
+    def _messages(
+        self, spool: Spool
+    ) -> Iterator[tuple[Source | None, memoryview, Position]]:
+        """Give what lies after the cursor; without a source it is the description of one."""
+        if not self.cursor.offset:
             self._reading.clear()
-        at = cursor.segment
-        for payload, after in spool.read(cursor):
-            if segment is not None and after.segment != segment:
-                return arrivals, cursor
+        at = self.cursor.segment
+        for payload, after in spool.read(self.cursor):
             if after.segment != at:
                 at = after.segment
                 self._reading.clear()
-            cursor = after
-            if payload[0] == _IS_SOURCE:
-                number = _SOURCE.unpack_from(payload)[1]
-                self._reading[number] = self._source(bytes(payload[_SOURCE.size:]), number, at)
-                continue
-            _, number, receive_ns, publish_ns, sequence = _MESSAGE.unpack_from(payload)
-            data = bytes(payload[_MESSAGE.size:])
-            source = self._reading[number]
-            if at < self.first_own.segment:
-                source.topic.tally.received += 1
-            arrivals.append(Arrival(source, receive_ns, publish_ns, sequence, data))
-            size += len(data)
-            if most_bytes is not None and size >= most_bytes:
-                return arrivals, cursor
-        return arrivals, max(cursor, spool.end)
+            try:
+                if payload[0] == _IS_SOURCE:
+                    number = _SOURCE.unpack_from(payload)[1]
+                    description = bytes(payload[_SOURCE.size:])
+                    self._reading[number] = self._source(description, number, at)
+                    source = None
+                else:
+                    source = self._reading[_MESSAGE.unpack_from(payload)[1]]
+            except (KeyError, struct.error) as error:
+                raise SpoolError(
+                    f'spool {self._settings.folder}: segment {at} is not of this version'
+                ) from error
+            yield source, payload, after
 
     def _source(self, description: bytes, number: int, segment: int) -> Source:
         try:
@@ -278,6 +363,18 @@ class Journal:
             raise SpoolError(
                 f'spool {self._settings.folder}: a description cannot be read ({error})'
             ) from error
+
+
+def _pieces(arrivals: Sequence[Arrival], most_bytes: int) -> Iterator[Sequence[Arrival]]:
+    """Cut messages into pieces of about a size, so that segments do not outgrow theirs."""
+    first = size = 0
+    for place, arrival in enumerate(arrivals):
+        size += len(arrival.data)
+        if size >= most_bytes:
+            yield arrivals[first:place + 1]
+            first, size = place + 1, 0
+    if first < len(arrivals):
+        yield arrivals[first:]
 
 
 def _description(source: Source) -> bytes:

@@ -19,13 +19,26 @@ from twinsight_recorder.recorded_topic import RecordedTopic
 from twinsight_recorder.replicating import Replicating
 from twinsight_recorder.sender import Sender
 from twinsight_store.connection import StoreSettings
-from twinsight_store.errors import StoreRefusedError, StoreUnavailableError, TwinsightError
+from twinsight_store.errors import (
+    NothingMatchedError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    TwinsightError,
+)
 from twinsight_store.layout import entry_name
 from twinsight_store.record_builder import ChunkRules
 from twinsight_store.spool import Position
 
 PERIOD_S = 0.02
 """Messages wait in memory for so long, at most, before they are in the spool."""
+
+KILL_LOSS_MS = 500
+"""
+A SIGKILL costs at most the messages that were published in the last so many milliseconds.
+
+They are on their way through DDS, or wait for PERIOD_S; usually that is less than 50 ms, where
+DDS has to repair a message 120 ms. A disk that stalls adds to it.
+"""
 
 _MOST_AT_ONCE = 4000
 _MOST_READ_BYTES = 8_000_000
@@ -39,11 +52,13 @@ class Recovery(NamedTuple):
 
     found           messages that were read from it so far
     stored_already  of these, the ones that the store had
+    dropped         of these, the ones that gave way to newer ones
     ended           whether all of them are dealt with
     """
 
     found: int
     stored_already: int
+    dropped: int
     ended: bool
 
 
@@ -90,7 +105,7 @@ class Pump:
         self._reading_from: Position | None = None
         self._last_read_ns = 0
         self._found_already = 0
-        self._recovered = False
+        self._recovering = False
         self._housekeeping_at = 0.0
         self._close_now = threading.Event()
         self._stopping = threading.Event()
@@ -144,30 +159,30 @@ class Pump:
 
     async def _open_spool(self) -> None:
         if await self.journal.open():
-            self._behind = True
-            self._on_recovery(Recovery(0, 0, False))
+            self._behind = self._recovering = True
+            self._on_recovery(Recovery(0, 0, 0, False))
 
     async def _take_in(self) -> bool:
         """Move arrivals on; return whether there may be more at once."""
         arrivals = self._held or self._intake.take(_MOST_AT_ONCE)
         if not arrivals:
             return False
+        busy = len(arrivals) == _MOST_AT_ONCE
         await self._open_spool()
         journal = self.journal
         half_full = self._intake.waiting_bytes > self._intake.limit_bytes // 2
         if half_full and not self._behind:
             self._behind = await journal.begin_behind()
         begin = journal.end
-        on_disk = await journal.append(arrivals, self._behind)
-        if not self._behind:
-            self._pack(arrivals, None if on_disk is None else begin)
-        elif on_disk is None:
-            self._held = arrivals  # the disk takes nothing now; the intake's limit holds
-            return False
-        else:
-            self._held = []
-            self._intake.done(sum(len(arrival.data) for arrival in arrivals))
-        return len(arrivals) == _MOST_AT_ONCE
+        done = await journal.append(arrivals, self._behind)
+        if self._behind:
+            self._intake.done(sum(len(arrival.data) for arrival in arrivals[:done]))
+            self._held = arrivals[done:]  # the disk does not take them; the intake's limit holds
+            return busy and not self._held
+        self._held = []
+        self._pack(arrivals[:done], begin)
+        self._pack(arrivals[done:], None)
+        return busy
 
     def _pack(self, arrivals: Sequence[Arrival], spooled: Position | None) -> None:
         add, put = self._packing.add, self._sender.put
@@ -188,22 +203,44 @@ class Pump:
         if not self._reading.done():
             return
         arrivals, self._reading = self._reading.result(), None
-        if arrivals:
-            self._last_read_ns = arrivals[-1].receive_ns
-            intake.done(-sum(len(arrival.data) for arrival in arrivals))
-            self._pack(arrivals, self._reading_from)
+        self._pack_again(arrivals, self._reading_from)
         self._reading_from = None
-        if journal.is_read and not self._held:
+        if self._is_nearly_read():  # or what arrives meanwhile would keep it behind for good
+            begin = journal.cursor
+            self._pack_again(await self._read(), begin)
+        if journal.is_read:  # what is held is next, so it goes on from memory
             self._behind = False
             journal.caught_up()
-            if journal.earlier and not self._recovered:
-                self._recovered = True
-                found = sum(topic.tally.received for topic in journal.earlier.values())
-                self._on_recovery(Recovery(found, self._found_already, True))
+            if self._recovering:
+                self._recovering = False
+                tallies = [topic.tally for topic in journal.earlier.values()]
+                self._on_recovery(
+                    Recovery(
+                        sum(tally.received for tally in tallies), self._found_already,
+                        sum(tally.dropped_late for tally in tallies), True,
+                    )
+                )
+
+    def _pack_again(self, arrivals: list[Arrival], begin: Position | None) -> None:
+        """Take messages that were on disk only into memory."""
+        if arrivals:
+            self._last_read_ns = arrivals[-1].receive_ns
+            self._intake.done(-sum(len(arrival.data) for arrival in arrivals))
+            self._pack(arrivals, begin)
+
+    def _is_nearly_read(self) -> bool:
+        """Return whether one short read brings the cursor to the end."""
+        cursor, end = self.journal.cursor, self.journal.end
+        is_near = cursor.segment == end.segment and end.offset - cursor.offset < self._most_read
+        return is_near and self.journal.first_own <= cursor < end
+
+    @property
+    def _most_read(self) -> int:
+        return min(_MOST_READ_BYTES, self._intake.limit_bytes // 4)
 
     async def _read(self) -> list[Arrival]:
         recovering = self.journal.cursor < self.journal.first_own
-        arrivals = await self.journal.read(min(_MOST_READ_BYTES, self._intake.limit_bytes // 4))
+        arrivals = await self.journal.read(self._most_read)
         return await self._without_stored(arrivals) if recovering else arrivals
 
     async def _without_stored(self, arrivals: list[Arrival]) -> list[Arrival]:
@@ -218,7 +255,11 @@ class Pump:
             while True:
                 try:
                     connection = await self._sender.connection(bucket)
+                    await connection.bucket()  # fails at once where the store is away
                     new = await without_stored(connection, entry, group)
+                    break
+                except NothingMatchedError:
+                    new = group
                     break
                 except (StoreUnavailableError, StoreRefusedError):
                     await asyncio.sleep(_ASK_AGAIN_S)
@@ -286,6 +327,8 @@ class Pump:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+        for topic in self.journal.topics:  # damage on the disk is all that can be left
+            topic.tally.dropped_late += topic.tally.waiting
         await self.journal.close(everything_stored=True)
 
     async def _give_up(self) -> None:
@@ -297,7 +340,7 @@ class Pump:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sender.put(self._packing.close_all())
         for parcel in list(self._sender.unsettled()):
-            if parcel.spooled is None:
+            if parcel.spooled is None or parcel.spooled < self.journal.start:
                 self._settle(parcel, 'unsaved')
         for arrival in (*self._held, *self._intake.take(1 << 30)):
             arrival.topic.tally.unsaved += 1

@@ -14,14 +14,17 @@ import sys
 import threading
 import time
 
+from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 from rich.console import Console
 
+from twinsight_recorder.allocator import keep_freed_memory
 from twinsight_recorder.control import Control
 from twinsight_recorder.recording import Mode, Recording
 from twinsight_recorder.settings import RecorderSettings
@@ -36,8 +39,8 @@ _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args --params-file recorder.yaml
 """
 _WIDTH = 120
-_TAKE_PERIOD_S = 0.01
-_SPIN_PERIOD_S = 0.02
+_TAKE_PERIOD_S = 0.02
+_SPIN_PERIOD_S = 0.05
 _STATUS_PERIOD_S = 1.0
 
 
@@ -55,11 +58,16 @@ class RecorderNode(LifecycleNode):
             allow_undeclared_parameters=True,
             automatically_declare_parameters_from_overrides=True,
         )
+        for name in self.get_parameters_by_prefix(''):
+            if not self.describe_parameter(name).read_only:
+                # what was given with a wrong type can be set right
+                self.set_descriptor(name, ParameterDescriptor(dynamic_typing=True))
         self.recording: Recording | None = None
         self.refused: ConfigurationError | None = None
         self.complete = True
         self._arguments = arguments
         self._managed = True
+        self._active = False
         self._status: StatusReport | None = None
         self._control: Control | None = None
         self._timers_here: list[Timer] = []
@@ -68,6 +76,15 @@ class RecorderNode(LifecycleNode):
         """Return the parameters as settings; raises ConfigurationError."""
         given = {name: p.value for name, p in self.get_parameters_by_prefix('').items()}
         return validated(RecorderSettings, given, self._arguments)
+
+    def is_active(self) -> bool:
+        """Return whether the node is in its active state."""
+        return self._active
+
+    def starts_itself(self) -> bool:
+        """Return whether no manager configures and activates it; needs no valid settings."""
+        usual = Parameter('autostart', value=True)
+        return self.get_parameter_or('autostart', usual).value is not False
 
     def begin(self) -> None:
         """Configure and activate; raises ConfigurationError where that is refused."""
@@ -89,7 +106,7 @@ class RecorderNode(LifecycleNode):
                 self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         self._status = StatusReport(self, self.recording, status_topic)
-        self._control = Control(self, self.recording)
+        self._control = Control(self, self.recording, self.is_active)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # /clock may stand still or go back
         self._timers_here = [
             self.create_timer(
@@ -104,12 +121,14 @@ class RecorderNode(LifecycleNode):
         """Subscribe, and record."""
         if self.recording is not None and self.recording.mode == Mode.STOPPED:
             self.recording.start()
+        self._active = True
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End the subscriptions; what was received goes on to the store."""
         if self.recording is not None and self.recording.mode != Mode.STOPPED:
             self.recording.stop()
+        self._active = False
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -132,6 +151,7 @@ class RecorderNode(LifecycleNode):
     def finish(self) -> None:
         """End the recording where there is one, and print its summary."""
         recording, self.recording = self.recording, None
+        self._active = False
         if recording is None:
             return
         recording.finish()
@@ -153,6 +173,7 @@ class RecorderNode(LifecycleNode):
 def main(arguments: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM; return the exit code."""
     arguments = sys.argv if arguments is None else arguments
+    keep_freed_memory()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -176,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _record(node: RecorderNode, stop: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    if node.read_settings().autostart:
+    if node.starts_itself():
         node.begin()
     spin_at = 0.0
     try:

@@ -126,7 +126,7 @@ class Recording:
         if problem != self._spool_problem:
             self._spool_problem = problem
             if problem:
-                self._log.error(f'{problem}; messages wait in memory only')
+                self._log.error(problem)
             else:
                 self._log.info('the spool takes messages again')
 
@@ -217,7 +217,7 @@ class Recording:
             self._rules.drop(pattern)
         if self._started:
             self.watch.take()
-            self.watch.leave_unwanted()
+            self.watch.apply_rules()
             self.watch.update()
 
     def take_snapshot(self, before_s: float, after_s: float) -> Snapshot:
@@ -291,4 +291,5 @@ class Recording:
             self._log.info(
                 f'{recovery.found} messages of an earlier recorder were in the spool, '
                 f'{recovery.stored_already} of them stored already'
+                + (f', {recovery.dropped} dropped: it was full' if recovery.dropped else '')
             )

@@ -167,7 +167,7 @@ class QuotaSettings(Settings):
 class SpoolSettings(Settings):
     """Where messages wait on disk until the store has them."""
 
-    folder: Text = Field('', description='a folder; empty: one in ~/.ros named after the node')
+    folder: Text = Field('', description='a folder; empty: one in ~/.ros named after robot and node')
     size: ByteSize = Field(
         ByteSize(4_000_000_000), description=f'0 for no spool, or at least 1MB: {_SIZE}'
     )
@@ -336,7 +336,8 @@ class RecorderSettings(Settings):
     def journal_settings(self, node_name: str) -> JournalSettings:
         """Return where messages wait on disk; node_name is fully qualified."""
         home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
-        usual = home / 'twinsight' / 'spool' / node_name.strip('/').replace('/', '_')
+        node = node_name.strip('/').replace('/', '_')
+        usual = home / 'twinsight' / 'spool' / self.robot_id / node
         folder = self.spool.folder
         return JournalSettings(
             Path(folder).expanduser() if folder else usual,

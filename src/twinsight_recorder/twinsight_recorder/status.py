@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -73,7 +74,7 @@ class StatusReport:
         return message
 
     def _topic(self, topic: RecordedTopic) -> TopicStatus:
-        tally = topic.tally
+        tally = replace(topic.tally)  # each number read once, or their sum would not be right
         pace = self._paces.setdefault(topic.name, TopicPace()).see(
             tally.received, tally.bytes, tally.stored, topic.lost
         )

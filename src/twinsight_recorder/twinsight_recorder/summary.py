@@ -15,11 +15,19 @@ _TITLES = (
 
 def is_complete(recording: Recording) -> bool:
     """Return whether every accepted message is in the store."""
-    tallies = [topic.tally for topic in recording.topics]
+    if holds_earlier(recording):
+        return False
+    topics = {*recording.topics, *recording.pump.journal.topics}
+    tallies = [topic.tally for topic in topics]
     return not any(
         tally.dropped + tally.dropped_late + tally.refused + tally.unsaved + tally.waiting
         for tally in tallies
     )
+
+
+def holds_earlier(recording: Recording) -> bool:
+    """Return whether messages of an earlier recorder are still in the spool."""
+    return recording.recovery is not None and not recording.recovery.ended
 
 
 def print_summary(console: Console, recording: Recording) -> None:
@@ -44,6 +52,12 @@ def print_summary(console: Console, recording: Recording) -> None:
     if waiting := sums[_TITLES.index('in spool')]:
         console.print(
             f'{waiting} messages wait in the spool {recording.pump.journal.folder}: '
+            'the next recorder with this spool sends them',
+            highlight=False, soft_wrap=True,
+        )
+    if holds_earlier(recording):
+        console.print(
+            f'messages of an earlier recorder wait in the spool {recording.pump.journal.folder}: '
             'the next recorder with this spool sends them',
             highlight=False, soft_wrap=True,
         )

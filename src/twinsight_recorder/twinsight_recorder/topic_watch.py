@@ -90,15 +90,21 @@ class TopicWatch:
         for topic in self.topics.values():
             self._labelling.label(topic)
 
-    def leave_unwanted(self) -> None:
-        """End the subscriptions to topics that are no longer wanted."""
-        for name in list(self._followed):
-            if self._rules.is_wanted(name):
-                continue
-            if name in self._observers:
-                self._followed[name].recording = False
-            else:
+    def apply_rules(self) -> None:
+        """Go on as the rules now say: record a topic, only look into it, or leave it."""
+        for name, receiver in list(self._followed.items()):
+            wanted = self._rules.is_wanted(name)
+            if not wanted and name not in self._observers:
                 self._leave(name)
+            elif wanted != receiver.recording:
+                receiver.recording = wanted
+                receiver.topic.loss.forget()  # what is passed over is not lost
+                if wanted:
+                    self.topics[name] = receiver.topic
+                    self._labelling.label(receiver.topic)
+        self._publishers = {
+            name: there for name, there in self._publishers.items() if name in self._followed
+        }
 
     def leave_all(self) -> None:
         """End all subscriptions."""

@@ -78,6 +78,7 @@ def generate_test_description() -> LaunchDescription:
     own = {
         'TWINSIGHT_REDUCT_URL': server.url,
         'ROS_DOMAIN_ID': str(random.randint(1, 100)),
+        'ROS_HOME': str(Path(folder, 'ros')),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
     _resources.enter_context(patch.dict(os.environ, own))

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from reduct import Client
 from reduct.error import ReductError
 
-from twinsight_store.connection import StoreSettings, translated
+from twinsight_store.connection import connect, store_errors, StoreSettings, translated
 from twinsight_store.errors import (
     ConfigurationError,
     NothingMatchedError,
@@ -136,3 +138,21 @@ def test_a_bucket_is_made_with_its_quota_and_later_left_as_it_is(
         builder.add(T0 + 1, T0, 0, b'y')
     )
     assert asyncio.run(quota()) == ('FIFO', 50_000_000)
+
+
+@pytest.mark.skipif(not hasattr(socket, 'TCP_USER_TIMEOUT'), reason='Linux only')
+def test_a_store_that_takes_no_bytes_and_stays_connected_is_away_after_the_timeout() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        settings = StoreSettings(f'http://127.0.0.1:{server.getsockname()[1]}', timeout_s=1.0)
+
+        async def work() -> None:
+            async with connect(settings) as connection:
+                with store_errors(settings):
+                    await connection.client._http.request_all(
+                        'POST', '/b/bucket/entry', data=bytes(50_000_000)
+                    )
+
+        begin_s = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match='does not answer'):
+            asyncio.run(asyncio.wait_for(work(), 20))
+        assert 0.9 < time.monotonic() - begin_s < 5

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 import os
+import socket
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -208,6 +210,22 @@ class Connection:
         )
 
 
+def _connector(timeout_s: float) -> aiohttp.TCPConnector:
+    try:
+        return aiohttp.TCPConnector(socket_factory=partial(_socket, timeout_s))
+    except TypeError:  # aiohttp before 3.12
+        return aiohttp.TCPConnector()
+
+
+def _socket(timeout_s: float, address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket that fails where the store takes no bytes: aiohttp times the answer only."""
+    made = socket.socket(*address[:3])
+    if hasattr(socket, 'TCP_USER_TIMEOUT'):
+        milliseconds = max(1, round(timeout_s * 1000))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return made
+
+
 @asynccontextmanager
 async def connect(settings: StoreSettings) -> AsyncIterator[Connection]:
     """Give a connection; nothing is asked of the store yet."""
@@ -216,6 +234,7 @@ async def connect(settings: StoreSettings) -> AsyncIterator[Connection]:
     )
     # A batch's answer has a header line a record, so lines are many and may be long.
     async with aiohttp.ClientSession(
-        timeout=timeout, max_line_size=64 * 1024, max_field_size=64 * 1024
+        connector=_connector(settings.timeout_s), timeout=timeout,
+        max_line_size=64 * 1024, max_field_size=64 * 1024,
     ) as session:
         yield Connection(settings, session)

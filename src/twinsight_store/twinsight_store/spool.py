@@ -31,6 +31,7 @@ SMALLEST_LIMIT = 1_000_000
 
 _MAGIC = b'twinsight-spool-1\n'
 _SUFFIX = '.spool'
+_DIGITS = 10
 _HEAD = struct.Struct('<II')
 _LARGEST_SEGMENT = 64_000_000
 _SEGMENTS = 16
@@ -86,11 +87,13 @@ class Spool:
         self._lock = -1
         self._closed: deque[_Segment] = deque()
         try:
+            if folder.exists() and not folder.is_dir():
+                raise SpoolError(f'spool {folder}: not a folder')
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / 'lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in sorted(folder.glob(f'*{_SUFFIX}'), key=_number):
-                self._closed.append(_Segment(_number(path), path.stat().st_size))
+            for number in sorted(filter(None, map(_number, folder.glob(f'*{_SUFFIX}')))):
+                self._closed.append(_Segment(number, self._path(number).stat().st_size))
         except BlockingIOError as error:
             self.close()
             raise SpoolError(
@@ -102,7 +105,11 @@ class Spool:
         self._left = sum(segment.size for segment in self._closed)
         self._number = self._closed[-1].number + 1 if self._closed else 1
         self._size = 0
-        self._released = Position(self._closed[0].number if self._closed else self._number, 0)
+
+    @property
+    def segment_bytes(self) -> int:
+        """Return the size at which a segment ends; what is appended at once should be less."""
+        return self._segment_bytes
 
     @property
     def size_bytes(self) -> int:
@@ -112,7 +119,7 @@ class Spool:
     @property
     def start(self) -> Position:
         """Return the first position that may still be read."""
-        return self._released
+        return Position(self._closed[0].number if self._closed else self._number, 0)
 
     @property
     def end(self) -> Position:
@@ -133,6 +140,7 @@ class Spool:
         """
         Add frames at the end; all of them, or, where it raises SpoolError, none.
 
+        None may be empty: the zeros that a power loss can leave would look like one.
         They lie in one segment, the one that next_segment() gave. The limit is the caller's
         to keep: ask room_for() before.
         """
@@ -225,7 +233,6 @@ class Spool:
     def _remove_first(self) -> None:
         segment = self._closed.popleft()
         self._left -= segment.size
-        self._released = Position(segment.number + 1, 0)
         with suppress(OSError):  # one that stays is read again, and found to be stored
             self._path(segment.number).unlink()
 
@@ -245,7 +252,10 @@ class Spool:
                 if last is None:
                     last = os.fstat(file.fileno()).st_size
                 if not offset:
-                    if file.read(len(_MAGIC)) != _MAGIC:
+                    magic = file.read(len(_MAGIC))
+                    if magic != _MAGIC:
+                        if magic:
+                            _warn_of_loss(number, 0, last)
                         return
                     offset = len(_MAGIC)
                 yield from _frames(file.fileno(), number, offset, last)
@@ -253,7 +263,7 @@ class Spool:
             raise _failed(self.folder, error) from error
 
     def _path(self, number: int) -> Path:
-        return self.folder / f'{number:010d}{_SUFFIX}'
+        return self.folder / f'{number:0{_DIGITS}d}{_SUFFIX}'
 
 
 def _frames(file: int, number: int, offset: int, last: int) -> Iterator[Found]:
@@ -268,26 +278,36 @@ def _frames(file: int, number: int, offset: int, last: int) -> Iterator[Found]:
             if len(data) - place >= wanted:
                 payload = memoryview(data)[place + _HEAD.size:place + wanted]
                 if not length or _crc(payload[:0], payload) != crc:
-                    _log.warning(
-                        'spool: segment %d is damaged at byte %d: %d bytes of it are lost',
-                        number, offset, last - offset,
-                    )
+                    _warn_of_loss(number, offset, last)
                     return
                 offset += wanted
                 yield Found(payload, Position(number, offset))
                 continue
-        if offset + wanted > last:
+        if offset >= last:
+            return
+        if offset + wanted > last:  # cut off: its writer was killed, or its size is damaged
+            _warn_of_loss(number, offset, last)
             return
         begins = offset
         data = os.pread(file, max(wanted, min(_READ_AT_ONCE, last - offset)), offset)
         if len(data) < wanted:
+            _warn_of_loss(number, offset, last)
             return
+
+
+def _warn_of_loss(number: int, offset: int, last: int) -> None:
+    _log.warning(
+        'spool: segment %d is damaged at byte %d: %d bytes of it are lost',
+        number, offset, last - offset,
+    )
 
 
 def _crc(head: bytes | memoryview, body: bytes | memoryview) -> int:
     size = len(head) + len(body)
     if size <= _CRC_WHOLE:
         return zlib.crc32(body, zlib.crc32(head))
+    if len(head) > _CRC_PART:
+        head, body = b'', bytes(head) + bytes(body)
     if head:  # parts of one payload: where it was cut must not matter
         first = zlib.crc32(body[:_CRC_PART - len(head)], zlib.crc32(head))
     else:
@@ -331,7 +351,9 @@ def _write_some(file: int, buffers: list[bytes | memoryview]) -> None:
 
 
 def _number(path: Path) -> int:
-    return int(path.stem) if path.stem.isdigit() else 0
+    """Return the number of a segment; 0 for what is none of ours."""
+    is_ours = path.stem.isascii() and path.stem.isdigit() and len(path.stem) == _DIGITS
+    return int(path.stem) if is_ours and path.is_file() else 0
 
 
 def _failed(folder: Path, error: OSError) -> SpoolError:

@@ -1,0 +1,167 @@
+"""The recorder's services over real DDS: what a caller finds in the store afterwards."""
+
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from twinsight_interfaces.msg import RecorderStatus
+from twinsight_interfaces.srv import ChangeTopics, SetMission, StartRecording, TakeSnapshot
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def test_what_arrives_in_a_pause_is_left_out_and_all_before_and_after_is_stored(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start()
+    bench.wait_for_subscriber(numbers)
+    bench.publish_received(numbers, range(100))
+    bench.do('pause', Trigger)
+    bench.publish_received(numbers, range(100, 150))
+    assert bench.statuses[-1].mode == RecorderStatus.MODE_PAUSED
+    again = bench.ask('pause', Trigger)
+    assert not again.success and again.message == 'paused already'
+    bench.do('resume', Trigger)
+    bench.publish_received(numbers, range(150, 250))
+    assert bench.statuses[-1].mode == RecorderStatus.MODE_RECORDING
+    assert not bench.ask('resume', Trigger).success
+    bench.end(recorder)
+    topic = bench.topic('/numbers')
+    assert (topic.received, topic.stored, topic.left_out, topic.lost) == (250, 200, 50, 0)
+    assert bench.numbers('/numbers') == [*range(100), *range(150, 250)]
+
+
+def test_a_mission_changes_at_one_message_while_messages_stream_in(bench, stream):
+    publishers = [bench.publisher('/left'), bench.publisher('/right')]
+    recorder = bench.start()
+    bench.wait_for_subscriber(*publishers)
+    calls = []
+    with stream(publishers, 200) as running:
+        for mission, count in (('B', 300), ('C', 340), ('D', 600)):
+            bench.wait(lambda count=count: running.count >= count)
+            asked = running.count
+            assert bench.do('set_mission', SetMission, mission_id=mission).mission_id == mission
+            calls.append((asked, running.count))
+        bench.wait(lambda: running.count >= 800)
+    bench.wait_until_received('/right', running.count)
+    bench.end(recorder)
+    for topic in ('/left', '/right'):
+        missions = [bench.numbers(topic, missions=(mission,)) for mission in 'ABCD']
+        assert [number for mission in missions for number in mission] == [*range(running.count)]
+        for (asked, answered), after in zip(calls, missions[1:], strict=True):
+            # 20 messages, 0.1 s, is what may be under way when the call is made
+            assert asked - 20 <= after[0] <= answered + 1
+
+
+def test_a_split_labels_what_follows_with_its_part_until_the_next_mission(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start()
+    bench.wait_for_subscriber(numbers)
+    bench.publish_received(numbers, range(20))
+    bench.do('split', Trigger)
+    bench.publish_received(numbers, range(20, 40))
+    assert bench.do('split', Trigger).message == 'part 2 of mission A'
+    bench.publish_received(numbers, range(40, 60))
+    assert bench.statuses[-1].part == 2
+    mission = bench.do('set_mission', SetMission).mission_id  # without one: of date and time
+    assert mission.endswith('Z') and mission[:2] == '20'
+    bench.publish_received(numbers, range(60, 80))
+    assert bench.statuses[-1].mission_id == mission
+    bench.end(recorder)
+    assert bench.numbers('/numbers', missions=(mission,)) == [*range(60, 80)]
+    parts = [message.labels.get('part') for message in bench.stored('/numbers')]
+    assert parts == [None] * 20 + ['1'] * 20 + ['2'] * 20 + [None] * 20
+    assert bench.numbers('/numbers', labels={'part': '2'}) == [*range(40, 60)]
+
+
+def test_a_start_after_a_stop_begins_a_mission_and_what_came_between_is_no_loss(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start()
+    bench.wait_for_subscriber(numbers)
+    refused = bench.ask('start', StartRecording, mission_id='B')
+    assert not refused.success
+    assert refused.message == 'recording already: robot robot_05, mission A'
+    refused = bench.ask('snapshot', TakeSnapshot, before_s=1.0)
+    assert not refused.success
+    assert refused.message == 'the recorder stores everything: snapshots need mode: snapshot'
+    bench.publish_received(numbers, range(50))
+    bench.do('stop', Trigger)
+    bench.wait(lambda: numbers.get_subscription_count() == 0)
+    refused = [bench.ask(name, Trigger) for name in ('stop', 'pause', 'resume', 'split')]
+    assert [each.message for each in refused if not each.success] == ['stopped: start first'] * 4
+    bench.publish(numbers, range(50, 80))
+    bench.wait(lambda: bench.topic('/numbers').stored == 50)
+    assert bench.statuses[-1].mode == RecorderStatus.MODE_STOPPED
+    assert bench.do('start', StartRecording, mission_id='B').mission_id == 'B'
+    bench.wait_for_subscriber(numbers)
+    bench.publish_received(numbers, range(80, 100))
+    bench.end(recorder)
+    assert bench.topic('/numbers').lost == 0
+    assert bench.numbers('/numbers', missions=('A',)) == [*range(50)]
+    assert bench.numbers('/numbers', missions=('B',)) == [*range(80, 100)]
+
+
+def test_topics_are_dropped_and_added_and_what_came_between_is_no_loss(bench, tmp_path):
+    file = tmp_path / 'recorder.yaml'
+    file.write_text("""
+/**:
+  ros__parameters:
+    topics: {include: ['/numbers', '/state']}
+    dynamic_labels: {state: {topic: /state, field: data}}
+""")
+    numbers, other = bench.publisher('/numbers'), bench.publisher('/other')
+    state = bench.publisher('/state', String)
+    recorder = bench.start('--params-file', str(file))
+    bench.wait_for_subscriber(numbers, state)
+
+    def say(*words):
+        received = bench.topic('/state').received
+        for word in words:
+            state.publish(String(data=word))
+        return received + len(words)
+
+    bench.wait_until_received('/state', say('idle'))
+    bench.publish_received(numbers, range(20))
+    dropped = bench.do('change_topics', ChangeTopics, drop=['/num.*', '/state'])
+    assert dropped.topics == []
+    say('busy', 'dock', 'busy')
+    bench.wait(lambda: numbers.get_subscription_count() == 0)
+    bench.publish(numbers, range(20, 40))
+    added = bench.do('change_topics', ChangeTopics, add=['/numbers', '/other', '/state'])
+    assert added.topics == ['/numbers', '/other', '/state']
+    bench.wait_for_subscriber(numbers, other)
+    bench.publish_received(numbers, range(40, 60))
+    bench.publish_received(other, range(10))
+    bench.wait_until_received('/state', say('charging'))
+    wrong = bench.ask('change_topics', ChangeTopics, add=['/a('])
+    assert not wrong.success and "'/a(': not a regular expression" in wrong.message
+    bench.end(recorder)
+    assert bench.numbers('/numbers') == [*range(20), *range(40, 60)]
+    assert bench.numbers('/other') == [*range(10)]
+    assert bench.numbers('/numbers', labels={'state': 'busy'}) == [*range(40, 60)]
+    assert [b'idle' in m.data or b'charging' in m.data for m in bench.stored('/state')] == [
+        True, True,
+    ]
+    assert [topic.lost for topic in bench.statuses[-1].topics] == [0, 0, 0]
+
+
+def test_a_label_follows_another_topics_field(bench, tmp_path):
+    file = tmp_path / 'recorder.yaml'
+    file.write_text("""
+/**:
+  ros__parameters:
+    topics: {include: ['/numbers']}
+    dynamic_labels: {state: {topic: /state, field: data}}
+""")
+    numbers, state = bench.publisher('/numbers'), bench.publisher('/state', String, LATCHED)
+    state.publish(String(data='idle'))  # before the recorder is there
+    recorder = bench.start('--params-file', str(file))
+    bench.wait_for_subscriber(numbers, state)
+    bench.publish_received(numbers, range(50))
+    for word, part in (('busy', range(50, 100)), ('', range(100, 150))):
+        state.publish(String(data=word))
+        assert state.wait_for_all_acked()
+        bench.publish_received(numbers, part)
+    bench.end(recorder)
+    labels = [message.labels.get('state') for message in bench.stored('/numbers')]
+    assert labels == ['idle'] * 50 + ['busy'] * 50 + [None] * 50
+    assert not bench.stored('/state')
