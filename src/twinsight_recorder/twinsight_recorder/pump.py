@@ -300,7 +300,6 @@ class Pump:
             oldest_ns = self._last_read_ns or None
         self.oldest_ns = oldest_ns
         await self.journal.release(needed)
-
         await self._look_at_replications()
 
     async def _look_at_replications(self) -> None:

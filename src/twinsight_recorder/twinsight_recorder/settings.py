@@ -167,7 +167,9 @@ class QuotaSettings(Settings):
 class SpoolSettings(Settings):
     """Where messages wait on disk until the store has them."""
 
-    folder: Text = Field('', description='a folder; empty: one in ~/.ros named after robot and node')
+    folder: Text = Field(
+        '', description='a folder; empty: one in ~/.ros named after robot and node'
+    )
     size: ByteSize = Field(
         ByteSize(4_000_000_000), description=f'0 for no spool, or at least 1MB: {_SIZE}'
     )
