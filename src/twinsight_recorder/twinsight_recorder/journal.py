@@ -11,22 +11,16 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-import json
 from pathlib import Path
-import struct
 import time
 
 from twinsight_recorder.intake import Arrival
+from twinsight_recorder.journal_frames import arrival_of, FrameReader, frames_of
 from twinsight_recorder.journal_settings import JournalSettings
-from twinsight_recorder.recorded_topic import RecordedTopic, Source
-from twinsight_recorder.topic_rules import TopicRule
-from twinsight_store.channel import Channel
-from twinsight_store.errors import SpoolError, TwinsightError
-from twinsight_store.spool import Frame, Position, Spool
+from twinsight_recorder.recorded_topic import RecordedTopic
+from twinsight_store.errors import SpoolError
+from twinsight_store.spool import Position, Spool
 
-_MESSAGE = struct.Struct('<BIqqQ')
-_SOURCE = struct.Struct('<BI')
-_IS_SOURCE, _IS_MESSAGE = 0, 1
 _FRAME_BYTES = 8
 _RETRY_S = 1.0
 _WELL_AFTER_S = 3.0
@@ -59,15 +53,11 @@ class Journal:
         self._described: set[int] = set()
         self._segment = -1
         self._roll_at = 0.0
-        self._reading: dict[int, Source] = {}
+        self._reader = FrameReader(settings.folder)
         self._moving = asyncio.Lock()
         """Held while the cursor moves: what is read is not dropped as unread meanwhile."""
 
         self._notice = ''
-        self._topics: dict[str, RecordedTopic] = {}
-        self.earlier: dict[str, RecordedTopic] = {}
-        """Topics of an earlier recorder, by name, with what became of its messages."""
-        self.first_own = Position(0, 0)
         self.cursor = Position(0, 0)
         """Messages before it were handed out; the next read() goes on from it."""
         self.problem = ''
@@ -101,7 +91,17 @@ class Journal:
     @property
     def topics(self) -> list[RecordedTopic]:
         """Return all topics, an earlier recorder's too, of which messages were on disk."""
-        return [*self._topics.values(), *self.earlier.values()]
+        return [*self._reader.topics.values(), *self._reader.earlier.values()]
+
+    @property
+    def earlier(self) -> list[RecordedTopic]:
+        """Return an earlier recorder's topics, with what became of its messages."""
+        return list(self._reader.earlier.values())
+
+    @property
+    def first_own(self) -> Position:
+        """Return where this recorder began to write; before it lies an earlier one's."""
+        return self._reader.first_own
 
     @property
     def is_read(self) -> bool:
@@ -117,7 +117,7 @@ class Journal:
         except SpoolError as error:
             self._failed(error)
             return False
-        self.cursor, self.first_own = self._spool.start, self._spool.end
+        self.cursor, self._reader.first_own = self._spool.start, self._spool.end
         return self.cursor < self.first_own
 
     async def append(self, arrivals: Sequence[Arrival], behind: bool) -> int:
@@ -222,7 +222,7 @@ class Journal:
         if segment != self._segment:
             self._segment = segment
             self._described.clear()
-        frames, described = self._frames(kept)
+        frames, described = frames_of(kept, self._described)
         size = sum(len(head) + len(body) + _FRAME_BYTES for head, body in frames)
         while not spool.room_for(size):
             if not self._settings.keep_oldest and await self._make_room(spool, behind):
@@ -238,26 +238,14 @@ class Journal:
                 self._count_dropped(kept[0].topic, 1)
             return True
         await self._run(spool.append, frames)
-        self._described |= described
+        self._described.update(described)
+        for source in described.values():
+            self._reader.topics[source.topic.name] = source.topic
         return True
 
     @property
     def _is_full(self) -> str:
         return f'spool {self._settings.folder}: full ({self.limit_bytes} bytes)'
-
-    def _frames(self, arrivals: Sequence[Arrival]) -> tuple[list[Frame], set[int]]:
-        """Return messages as they lie on disk, and the sources that are described with them."""
-        pack = _MESSAGE.pack
-        frames: list[Frame] = []
-        described: set[int] = set()
-        for source, receive_ns, publish_ns, sequence, data in arrivals:
-            number = source.number
-            if number not in self._described and number not in described:
-                described.add(number)
-                self._topics[source.topic.name] = source.topic
-                frames.append((_SOURCE.pack(_IS_SOURCE, number), _description(source)))
-            frames.append((pack(_IS_MESSAGE, number, receive_ns, publish_ns, sequence), data))
-        return frames, described
 
     def _worth_keeping(self, spool: Spool, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         """Drop what the configuration wants dropped first, once the spool fills up."""
@@ -290,7 +278,7 @@ class Journal:
         """Return how many messages of a segment were not handed out."""
         lost: dict[RecordedTopic, int] = {}
         with suppress(SpoolError):  # what cannot be read is lost anyway
-            for source, _, after in self._messages(spool):
+            for source, _, after in self._reader.read(spool, self.cursor):
                 if after.segment != segment:
                     break
                 if source is not None:
@@ -306,16 +294,14 @@ class Journal:
         arrivals: list[Arrival] = []
         cursor, size = self.cursor, 0
         try:
-            for source, payload, after in self._messages(spool):
+            for source, payload, after in self._reader.read(spool, self.cursor):
                 cursor = after
                 if source is None:
                     continue
-                _, _, receive_ns, publish_ns, sequence = _MESSAGE.unpack_from(payload)
-                data = bytes(payload[_MESSAGE.size:])
                 if after.segment < self.first_own.segment:
                     source.topic.tally.received += 1
-                arrivals.append(Arrival(source, receive_ns, publish_ns, sequence, data))
-                size += len(data)
+                arrivals.append(arrival_of(source, payload))
+                size += len(arrivals[-1].data)
                 if size >= most_bytes:
                     return arrivals, cursor
         except SpoolError:
@@ -323,46 +309,6 @@ class Journal:
                 raise
             return arrivals, cursor  # the next call meets the error again
         return arrivals, max(cursor, spool.end)
-
-    def _messages(
-        self, spool: Spool
-    ) -> Iterator[tuple[Source | None, memoryview, Position]]:
-        """Give what lies after the cursor; without a source it is the description of one."""
-        if not self.cursor.offset:
-            self._reading.clear()
-        at = self.cursor.segment
-        for payload, after in spool.read(self.cursor):
-            if after.segment != at:
-                at = after.segment
-                self._reading.clear()
-            try:
-                if payload[0] == _IS_SOURCE:
-                    number = _SOURCE.unpack_from(payload)[1]
-                    description = bytes(payload[_SOURCE.size:])
-                    self._reading[number] = self._source(description, number, at)
-                    source = None
-                else:
-                    source = self._reading[_MESSAGE.unpack_from(payload)[1]]
-            except (KeyError, struct.error) as error:
-                raise SpoolError(
-                    f'spool {self._settings.folder}: segment {at} is not of this version'
-                ) from error
-            yield source, payload, after
-
-    def _source(self, description: bytes, number: int, segment: int) -> Source:
-        try:
-            found = json.loads(description)
-            channel = Channel.from_attachment(found['channel'], f'spool {self._settings.folder}')
-            known = self.earlier if segment < self.first_own.segment else self._topics
-            topic = known.setdefault(channel.topic, RecordedTopic(channel, TopicRule('')))
-            return Source(
-                topic, found['robot_id'], channel, found['labels'], found['bucket'],
-                found['compression'], False, number,
-            )
-        except (ValueError, KeyError, TypeError, TwinsightError) as error:
-            raise SpoolError(
-                f'spool {self._settings.folder}: a description cannot be read ({error})'
-            ) from error
 
 
 def _pieces(arrivals: Sequence[Arrival], most_bytes: int) -> Iterator[Sequence[Arrival]]:
@@ -375,15 +321,3 @@ def _pieces(arrivals: Sequence[Arrival], most_bytes: int) -> Iterator[Sequence[A
             first, size = place + 1, 0
     if first < len(arrivals):
         yield arrivals[first:]
-
-
-def _description(source: Source) -> bytes:
-    return json.dumps(
-        {
-            'robot_id': source.robot_id,
-            'channel': source.channel.to_attachment(),
-            'labels': dict(source.labels),
-            'bucket': source.bucket,
-            'compression': source.compression,
-        }
-    ).encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MOST_PUBLISHERS = 256
+
 
 class LossCount:
     """
@@ -20,6 +22,8 @@ class LossCount:
         if not sequence:
             return
         last = self._last.get(publisher)
+        if last is None and len(self._last) == _MOST_PUBLISHERS:
+            del self._last[next(iter(self._last))]  # the first that came is gone most likely
         if last is not None and sequence > last + 1:
             self.lost += sequence - last - 1
         if last is None or sequence > last:

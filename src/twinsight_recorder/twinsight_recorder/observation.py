@@ -7,8 +7,9 @@ from functools import partial
 
 from twinsight_recorder.dynamic_label import DynamicLabel
 from twinsight_recorder.field_rule import FieldWatch
+from twinsight_recorder.receiver import Observer
 from twinsight_recorder.settings import RecorderSettings, SnapshotRuleSettings
-from twinsight_recorder.topic_watch import Observer, ObserverOf
+from twinsight_recorder.topic_watch import ObserverOf
 from twinsight_store.field_path import decode
 
 

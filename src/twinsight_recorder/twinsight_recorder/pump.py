@@ -8,7 +8,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from twinsight_recorder.already_stored import without_stored
+from twinsight_recorder.already_stored import StoredFilter
 from twinsight_recorder.delivery import StoreReport, StoreState
 from twinsight_recorder.intake import Arrival, Intake
 from twinsight_recorder.journal import Journal
@@ -19,13 +19,7 @@ from twinsight_recorder.recorded_topic import RecordedTopic
 from twinsight_recorder.replicating import Replicating
 from twinsight_recorder.sender import Sender
 from twinsight_store.connection import StoreSettings
-from twinsight_store.errors import (
-    NothingMatchedError,
-    StoreRefusedError,
-    StoreUnavailableError,
-    TwinsightError,
-)
-from twinsight_store.layout import entry_name
+from twinsight_store.errors import StoreUnavailableError, TwinsightError
 from twinsight_store.record_builder import ChunkRules
 from twinsight_store.spool import Position
 
@@ -43,7 +37,6 @@ DDS has to repair a message 120 ms. A disk that stalls adds to it.
 _MOST_AT_ONCE = 4000
 _MOST_READ_BYTES = 8_000_000
 _HOUSEKEEPING_S = 0.25
-_ASK_AGAIN_S = 1.0
 
 
 class Recovery(NamedTuple):
@@ -104,7 +97,7 @@ class Pump:
         self._reading: asyncio.Task[list[Arrival]] | None = None
         self._reading_from: Position | None = None
         self._last_read_ns = 0
-        self._found_already = 0
+        self._stored_filter = StoredFilter(self._sender.connection, self._tell)
         self._recovering = False
         self._housekeeping_at = 0.0
         self._close_now = threading.Event()
@@ -140,7 +133,7 @@ class Pump:
         async with self._sender as sender:
             await self._open_spool()
             self._preparing = asyncio.create_task(
-                self.replicating.prepare(sender.connection, self._not_prepared)
+                self.replicating.prepare(sender.connection, self._tell)
             )
             while True:
                 stopping = self._stopping.is_set()
@@ -213,10 +206,10 @@ class Pump:
             journal.caught_up()
             if self._recovering:
                 self._recovering = False
-                tallies = [topic.tally for topic in journal.earlier.values()]
+                tallies = [topic.tally for topic in journal.earlier]
                 self._on_recovery(
                     Recovery(
-                        sum(tally.received for tally in tallies), self._found_already,
+                        sum(tally.received for tally in tallies), self._stored_filter.found,
                         sum(tally.dropped_late for tally in tallies), True,
                     )
                 )
@@ -241,34 +234,7 @@ class Pump:
     async def _read(self) -> list[Arrival]:
         recovering = self.journal.cursor < self.journal.first_own
         arrivals = await self.journal.read(self._most_read)
-        return await self._without_stored(arrivals) if recovering else arrivals
-
-    async def _without_stored(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """Leave out what the earlier recorder stored; waits for a store that is away."""
-        groups: dict[tuple[str, str], list[Arrival]] = {}
-        for arrival in arrivals:
-            source = arrival.source
-            place = (source.bucket, entry_name(source.robot_id, source.channel.topic))
-            groups.setdefault(place, []).append(arrival)
-        kept: set[int] = set()
-        for (bucket, entry), group in groups.items():
-            while True:
-                try:
-                    connection = await self._sender.connection(bucket)
-                    await connection.bucket()  # fails at once where the store is away
-                    new = await without_stored(connection, entry, group)
-                    break
-                except NothingMatchedError:
-                    new = group
-                    break
-                except (StoreUnavailableError, StoreRefusedError):
-                    await asyncio.sleep(_ASK_AGAIN_S)
-            kept.update(id(arrival) for arrival in new)
-            self._found_already += len(group) - len(new)
-        for arrival in arrivals:
-            if id(arrival) not in kept:
-                arrival.topic.tally.stored += 1
-        return [arrival for arrival in arrivals if id(arrival) in kept]
+        return await self._stored_filter.missing(arrivals) if recovering else arrivals
 
     def _close_chunks(self, everything: bool) -> None:
         if everything or (self._close_now.is_set() and not self._behind):
@@ -310,7 +276,7 @@ class Pump:
             connection = await self._sender.connection('')
             self._looking = asyncio.create_task(self.replicating.look(connection))
 
-    def _not_prepared(self, error: TwinsightError) -> None:
+    def _tell(self, error: TwinsightError) -> None:
         away = isinstance(error, StoreUnavailableError)
         self._on_report(
             StoreReport(StoreState.WAITING if away else StoreState.REFUSING, str(error))

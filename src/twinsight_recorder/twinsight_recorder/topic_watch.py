@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-import time
 
-from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from twinsight_recorder.intake import Intake
 from twinsight_recorder.labelling import Labelling
+from twinsight_recorder.receiver import Observer, Receiver, TakenDirectly
 from twinsight_recorder.recorded_topic import RecordedTopic
 from twinsight_recorder.topic_rules import TopicRules
 from twinsight_store.channel import Channel, QOS_KEY, TYPE_HASH_KEY
@@ -23,13 +19,8 @@ from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.ros_qos import request_for, to_yaml
 
-Observer = Callable[[bytes], None]
-"""Sees the serialized messages of a topic, each before it is recorded."""
-
 ObserverOf = Callable[[type], Observer]
 """Gives the observer for a message class; raises ConfigurationError where it cannot."""
-
-_MOST_IN_ONE_TURN = 1000
 
 
 class TopicWatch:
@@ -58,9 +49,9 @@ class TopicWatch:
         self._observers = observers
         self._on_problem = on_problem
         self._problems: set[tuple[str, str]] = set()
-        self._followed: dict[str, _Receiver] = {}
+        self._followed: dict[str, Receiver] = {}
         self._publishers: dict[str, frozenset[tuple[int, ...]]] = {}
-        self._not_by_executor = _TakenDirectly()
+        self._not_by_executor = TakenDirectly()
 
     def update(self) -> None:
         """Look at the graph once."""
@@ -124,15 +115,12 @@ class TopicWatch:
     def is_best_effort(self, name: str) -> bool:
         """Return whether the subscription to a topic does not ask for what was lost."""
         receiver = self._followed.get(name)
-        return bool(
-            receiver
-            and receiver.subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-        )
+        return receiver is not None and receiver.is_best_effort
 
     def _leave(self, name: str) -> None:
         receiver = self._followed.pop(name)
         self._publishers.pop(name, None)
-        self._node.destroy_subscription(receiver.subscription)
+        receiver.end()
         receiver.topic.loss.forget()
 
     def _follow(self, name: str, publishers: list[TopicEndpointInfo]) -> None:
@@ -161,9 +149,9 @@ class TopicWatch:
         receiver = self._followed.get(name)
         if receiver is None:
             self._subscribe(topic, request)
-        elif _is_too_strict(receiver.subscription.qos_profile, request):
+        elif _is_too_strict(receiver.qos, request):
             receiver.take_waiting()
-            self._node.destroy_subscription(receiver.subscription)
+            receiver.end()
             self._subscribe(topic, request)
         return None
 
@@ -173,19 +161,9 @@ class TopicWatch:
         recording = self._rules.is_wanted(name)
         if observer is None and not recording:
             return
-        lost = None
-        if qos.reliability == ReliabilityPolicy.BEST_EFFORT:
-            lost = partial(_tell_lost, topic, topic.told_lost)
-        subscription = self._node.create_subscription(
-            cls, name, _never_called, qos, raw=True, callback_group=self._not_by_executor,
-            event_callbacks=SubscriptionEventCallbacks(
-                message_lost=lost, use_default_callbacks=False
-            ),
+        receiver = Receiver(
+            self._node, topic, cls, qos, self._not_by_executor, self._intake, observer, recording
         )
-        for handler in subscription.event_handlers:  # these the executor does serve
-            handler.callback_group = self._node.default_callback_group
-            handler.callback_group.add_entity(handler)
-        receiver = _Receiver(topic, subscription, self._intake, observer, recording)
         self._followed[name] = receiver
         if observer is not None:
             self._followed = {name: receiver, **self._followed}
@@ -205,73 +183,6 @@ class TopicWatch:
         if (name, text) not in self._problems:
             self._problems.add((name, text))
             self._on_problem(text)
-
-
-class _TakenDirectly(CallbackGroup):
-    """Keeps subscriptions out of the executor: one call of it costs more than twenty messages."""
-
-    def can_execute(self, entity: object) -> bool:
-        """Return False: nobody waits for these."""
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        """Return False, as can_execute() does."""
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        """Do nothing: nothing was executed."""
-
-
-def _tell_lost(topic: RecordedTopic, before: int, info: QoSMessageLostInfo) -> None:
-    topic.told_lost = before + info.total_count
-
-
-def _never_called(*_: object) -> None:
-    raise AssertionError('the executor does not serve these subscriptions')
-
-
-class _Receiver:
-    """Puts bytes and times of one raw subscription into the intake."""
-
-    def __init__(
-        self,
-        topic: RecordedTopic,
-        subscription: Subscription,
-        intake: Intake,
-        observer: Observer | None,
-        recording: bool,
-    ) -> None:
-        self.topic = topic
-        self.subscription = subscription
-        self.recording = recording
-        self._intake = intake
-        self._observer = observer
-
-    def take_waiting(self) -> int:
-        """Take what waits in the subscription, up to a bound that lets others have their turn."""
-        subscription, topic = self.subscription, self.topic
-        see, offer = topic.loss.see, self._intake.offer
-        with subscription.handle:
-            take, cls = subscription.handle.take_message, subscription.msg_type
-            for count in range(_MOST_IN_ONE_TURN):
-                taken = take(cls, True)
-                if taken is None:
-                    return count
-                data, info = taken
-                if self._observer is not None:
-                    self._observer(data)
-                if not self.recording:
-                    continue
-                receive_ns = info['received_timestamp'] or time.time_ns()
-                sequence = info.get('publication_sequence_number') or 0
-                gid = info.get('publisher_gid')
-                publisher = gid['data'] if gid else b''
-                see(publisher, sequence)
-                offer(
-                    topic, receive_ns, info['source_timestamp'] or receive_ns, sequence, data,
-                    publisher,
-                )
-        return _MOST_IN_ONE_TURN
 
 
 def _channel(
