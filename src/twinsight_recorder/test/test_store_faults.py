@@ -285,7 +285,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_request_costs_nothing(
     recorder, good, bad = start(('/good', 70_000, 50, 150), ('/bad', 1_000, 200, 600))
     wait_until_stored(faulty, good, bad, timeout_s=40)
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
-    assert len(seen) > 10
+    assert len(seen) >= 4  # so one was cut at least
     assert_all_there(faulty, good, bad)
 
 
