@@ -44,6 +44,7 @@ _MATCH_TIMEOUT_S = 40.0
 _END_TIMEOUT_S = 120.0
 _STORE_AWAY_S = 3.0
 _ROBOT = 'soak'
+_WIDTH = 140
 
 
 @dataclass
@@ -265,7 +266,7 @@ def _print(outcome: Outcome) -> None:
             f'{outcome.lost_ms:.0f}', KILL_LOSS_MS,
         ))
     )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
     for gap in outcome.unexplained:
         print(f'missing: {gap.messages} of {gap.topic} between {gap.after_ns} and {gap.before_ns}')
 

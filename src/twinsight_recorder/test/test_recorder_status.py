@@ -7,6 +7,7 @@ import time
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import UInt8MultiArray
 
@@ -145,3 +146,23 @@ def test_sim_time_that_stands_still_and_jumps_back_changes_nothing_of_a_recordin
     assert bench.topic('/numbers').lost == 0
     assert bench.statuses[-1].header.stamp.sec == 29
     assert all(status.mode == RecorderStatus.MODE_RECORDING for status in bench.statuses[1:-1])
+
+
+def test_a_topic_whose_big_messages_die_inside_dds_is_named_with_the_remedy(bench):
+    best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    cloud = bench.publisher('/cloud', UInt8MultiArray, best_effort)  # no profile in this process
+    recorder = bench.start(**{'topics.include': '[/cloud]'})
+    bench.wait_for_subscriber(cloud)
+    message = serialize_message(UInt8MultiArray(data=bytes(2_000_000)))
+
+    def warned():
+        cloud.publish(message)
+        time.sleep(0.05)
+        return 'too big for the shared memory of Fast DDS' in recorder.text()
+
+    bench.wait(warned)
+    [line] = [line for line in recorder.text().splitlines() if 'too big for' in line]
+    assert 'topic /cloud (std_msgs/msg/UInt8MultiArray): lost' in line
+    assert 'FASTDDS_DEFAULT_PROFILES_FILE=' in line and 'fastdds.xml' in line
+    bench.wait(lambda: bench.topic('/cloud').lost > 0)
+    bench.end(recorder)
