@@ -11,7 +11,7 @@ from twinsight_interfaces.srv import SetMission, TakeSnapshot
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RATE_HZ = 100
-UNDER_WAY_NS = 250_000_000
+UNDER_WAY_NS = 600_000_000
 """What a message, or a call, takes at most to the recorder on a machine that is busy."""
 
 

@@ -242,7 +242,7 @@ def test_a_store_whose_disk_is_full_is_waited_for(
 def test_a_slow_store_gets_everything_and_memory_stays_bounded(
     faulty: Any, start: Callable, proxy: FaultyProxy
 ) -> None:
-    proxy.delay_s = 2.0
+    proxy.delay_s = 1.0
     recorder, good = start(('/good', 100_000, 60, 60), memory_limit='4MB', stop_timeout=30.0)
     good.join()
     faulty.wait(lambda: faulty.topic('/good').received == 60)

@@ -22,7 +22,7 @@ _INTERNAL_ERROR = 500
 _INTERNAL_ERRORS_BORNE = 3
 """After so many the records are sent one by one: one of them may be the reason."""
 
-_ALONE_BORNE = 10
+_ALONE_BORNE = 6
 """A record that is answered so many times with an internal error is given up."""
 
 
