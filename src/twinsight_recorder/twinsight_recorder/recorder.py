@@ -201,7 +201,10 @@ def _record(node: RecorderNode, stop: threading.Event) -> int:
         node.begin()
     spin_at = 0.0
     try:
-        while not stop.wait(_TAKE_PERIOD_S):
+        while not stop.is_set():
+            # Not stop.wait(): the handler's stop.set() would wait for a lock that this thread
+            # holds, where the signal comes in the middle of it.
+            time.sleep(_TAKE_PERIOD_S)
             node.take()
             if time.monotonic() >= spin_at:
                 spin_at = time.monotonic() + _SPIN_PERIOD_S

@@ -9,6 +9,7 @@ from typing import Protocol
 _COARSE_NS = 1_500_000
 _EARLY_NS = 1_000_000
 _SHORT_SLEEP_S = 0.000_05
+_LONGEST_SLEEP_S = 0.05
 
 
 class Clock(Protocol):
@@ -40,6 +41,8 @@ class MonotonicClock:
             if left_ns <= 0:
                 return
             if left_ns > _COARSE_NS:
-                stop.wait((left_ns - _EARLY_NS) / 1e9)
+                # Not stop.wait(): a signal's handler that sets it in the middle would wait for
+                # a lock that this thread holds.
+                time.sleep(min((left_ns - _EARLY_NS) / 1e9, _LONGEST_SLEEP_S))
             else:
                 time.sleep(_SHORT_SLEEP_S)
