@@ -104,6 +104,7 @@ def _record_simulation(
     recorder = executable(
         'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(_PARAMETERS),
         '-p', f'robot_id:={ROBOT}', '-p', f'mission_id:={mission}',
+        '-p', 'diagnostics:=false',  # or the robot's /diagnostics are not all that is stored
     )
     robot = executable(
         'twinsight_sim', 'sim_robot', '--ros-args', '-p', f'duration:={seconds}',

@@ -166,3 +166,10 @@ def test_a_topic_whose_big_messages_die_inside_dds_is_named_with_the_remedy(benc
     assert 'FASTDDS_DEFAULT_PROFILES_FILE=' in line and 'fastdds.xml' in line
     bench.wait(lambda: bench.topic('/cloud').lost > 0)
     bench.end(recorder)
+
+
+def test_diagnostics_are_left_out_where_the_configuration_says_so(bench):
+    recorder = bench.start(diagnostics='false')
+    bench.wait(lambda: bench.statuses)
+    assert not bench.node.get_publishers_info_by_topic('/diagnostics')
+    bench.end(recorder)

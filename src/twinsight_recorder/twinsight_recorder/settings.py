@@ -284,6 +284,7 @@ class RecorderSettings(Settings):
     autostart: bool = Field(
         True, description='true, or false where a lifecycle manager starts the recorder'
     )
+    diagnostics: bool = Field(True, description='true, or false for nothing on /diagnostics')
     memory_limit: ByteSize = Field(
         ByteSize(256_000_000), gt=0, description=f'what may wait to be stored: {_SIZE}'
     )

@@ -23,26 +23,30 @@ _COUNTS = (
 
 
 class StatusReport:
-    """Publishes ``~/status`` and ``/diagnostics``."""
+    """Publishes ``~/status``, and ``/diagnostics`` where the settings say so."""
 
     def __init__(self, node: Node, recording: Recording, own_topic: str) -> None:
         self._node = node
         self._recording = recording
         self._status = node.create_publisher(RecorderStatus, own_topic, 1)
-        self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self._diagnostics = None
+        if recording.settings.diagnostics:
+            self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._paces: dict[str, TopicPace] = {}
         self._all = TopicPace()
 
     def publish(self) -> None:
-        """Publish both, as things are now."""
+        """Publish them, as things are now."""
         status = self._message()
         self._status.publish(status)
-        self._diagnostics.publish(self._array(status))
+        if self._diagnostics is not None:
+            self._diagnostics.publish(self._array(status))
 
     def close(self) -> None:
-        """End both publishers."""
+        """End the publishers."""
         self._node.destroy_publisher(self._status)
-        self._node.destroy_publisher(self._diagnostics)
+        if self._diagnostics is not None:
+            self._node.destroy_publisher(self._diagnostics)
 
     def _message(self) -> RecorderStatus:
         recording, journal = self._recording, self._recording.pump.journal
