@@ -9,6 +9,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import String, UInt8MultiArray
 
 from twinsight_store.connection import connect, URL_VARIABLE
+from twinsight_store.errors import NothingMatchedError
 from twinsight_store.layout import CDR_ZSTD
 from twinsight_store.read import read
 from twinsight_store.record_query import fetch
@@ -136,7 +137,7 @@ def wait_for_messages(settings, count, timeout_s=60.0):
     while True:
         try:
             messages = list(read(Selection(), settings))
-        except Exception:
+        except NothingMatchedError:
             messages = []
         if len(messages) >= count:
             return messages
