@@ -241,8 +241,14 @@ class Bench:
         ]
 
     def end(self, recorder: Any) -> None:
-        """End the recorder, which must have stored all that it accepted."""
+        """End the recorder, which must store all that it accepted; its last status is there."""
+        seen = len(self.statuses)
         assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
+        if seen:
+            self.wait(
+                lambda: len(self.statuses) > seen
+                and self.statuses[-1].mode == RecorderStatus.MODE_STOPPED
+            )
 
 
 @pytest.fixture

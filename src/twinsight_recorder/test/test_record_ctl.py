@@ -171,7 +171,7 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
     assert chosen.code == 0 and chosen.out.startswith('/robot_05/recorder: stopped')
     assert bench.statuses[-1].mode == RecorderStatus.MODE_RECORDING
     bench.end(second)
-    bench.end(elsewhere)
+    assert elsewhere.end(20, ask=signal.SIGINT) == 0
 
 
 def test_a_recorder_that_hangs_is_given_up_in_time(ros, ctl):

@@ -218,7 +218,9 @@ class Journal:
         kept = self._worth_keeping(spool, piece) if behind else piece
         if not kept:
             return True
-        segment = await self._run(spool.next_segment)
+        if spool.is_segment_full:  # rarely: a hop to the other thread costs more than all else
+            await self._run(spool.next_segment)
+        segment = spool.end.segment
         if segment != self._segment:
             self._segment = segment
             self._described.clear()

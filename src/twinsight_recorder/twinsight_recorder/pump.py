@@ -23,14 +23,14 @@ from twinsight_store.errors import StoreUnavailableError, TwinsightError
 from twinsight_store.record_builder import ChunkRules
 from twinsight_store.spool import Position
 
-PERIOD_S = 0.02
+PERIOD_S = 0.04
 """Messages wait in memory for so long, at most, before they are in the spool."""
 
 KILL_LOSS_MS = 500
 """
 A SIGKILL costs at most the messages that were published in the last so many milliseconds.
 
-They are on their way through DDS, or wait for PERIOD_S; usually that is less than 50 ms, where
+They are on their way through DDS, or wait for PERIOD_S; usually that is less than 70 ms, where
 DDS has to repair a message 120 ms. A disk that stalls adds to it.
 """
 

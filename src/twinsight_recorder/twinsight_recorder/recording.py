@@ -240,6 +240,7 @@ class Recording:
         """Take what has arrived, and write; what is not stored in time stays in the spool."""
         if self._started:
             self._take_rest()
+            self._started = False
         self.pump.stop(self.settings.stop_timeout)
         if self.report.message:
             self._log.error(self.report.message)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from twinsight_interfaces.msg import RecorderStatus, TopicStatus
@@ -16,6 +17,9 @@ from twinsight_recorder.topic_pace import TopicPace
 
 _LATE_S = 10.0
 """Messages that wait longer than this for the store are worth a warning."""
+
+_FAREWELL = Duration(seconds=0.5)
+"""A listener that hangs holds up the end of a recorder for no longer."""
 
 _COUNTS = (
     'received', 'stored', 'lost', 'dropped', 'refused', 'rate_limited', 'left_out', 'waiting',
@@ -43,7 +47,8 @@ class StatusReport:
             self._diagnostics.publish(self._array(status))
 
     def close(self) -> None:
-        """End the publishers."""
+        """End the publishers, once those who listen have the last status."""
+        self._status.wait_for_all_acked(_FAREWELL)
         self._node.destroy_publisher(self._status)
         if self._diagnostics is not None:
             self._node.destroy_publisher(self._diagnostics)

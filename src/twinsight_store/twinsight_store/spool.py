@@ -130,9 +130,14 @@ class Spool:
         """Return whether so many bytes more stay within the limit."""
         return self.size_bytes + size + _HEAD.size + len(_MAGIC) <= self.limit_bytes
 
+    @property
+    def is_segment_full(self) -> bool:
+        """Return whether next_segment() begins a new one; else it does not touch the disk."""
+        return self._size >= self._segment_bytes
+
     def next_segment(self) -> int:
         """Return the segment that the next frames go into; it may be a new one."""
-        if self._size >= self._segment_bytes:
+        if self.is_segment_full:
             self.roll()
         return self._number
 
