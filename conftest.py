@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
-import random
 import signal
 import sys
 import time
@@ -28,6 +27,7 @@ from twinsight_store.connection import StoreSettings  # noqa: E402
 from twinsight_tools import reductstore  # noqa: E402
 from twinsight_tools.launch import Program  # noqa: E402
 from twinsight_tools.private import PrivateServer  # noqa: E402
+from twinsight_tools.ros_domain import own_ros_domain  # noqa: E402
 
 
 @pytest.fixture(scope='session')
@@ -65,8 +65,8 @@ def store_settings(shared_reduct_server: PrivateServer) -> StoreSettings:
 class RosDomain:
     """A ROS domain of the test's own: nodes in this process, and programs beside it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.id = random.randint(1, 100)
+    def __init__(self, number: int, folder: Path) -> None:
+        self.id = number
         self.folder = folder
         self.context = Context()
         self._programs: list[Child] = []
@@ -108,10 +108,17 @@ class RosDomain:
 
 
 @pytest.fixture
-def ros(tmp_path: Path) -> Iterator[RosDomain]:
-    """Give a ROS domain of the test's own; DDS keeps to this machine."""
+def domain_id() -> Iterator[int]:
+    """Give the number of a ROS domain of the test's own; DDS keeps to this machine."""
     assert os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST'
-    domain = RosDomain(tmp_path)
+    with own_ros_domain() as number:
+        yield number
+
+
+@pytest.fixture
+def ros(domain_id: int, tmp_path: Path) -> Iterator[RosDomain]:
+    """Give a ROS domain of the test's own, to start nodes and programs in."""
+    domain = RosDomain(domain_id, tmp_path)
     yield domain
     domain.close()
 

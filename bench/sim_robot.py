@@ -13,7 +13,6 @@ from contextlib import ExitStack
 import json
 import os
 from pathlib import Path
-import random
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from twinsight_sim.schedule import SECOND_NS
 from twinsight_sim.settings import SimSettings
 from twinsight_sim.simulation import Simulation
 from twinsight_sim.topics import TOPICS
+from twinsight_tools.ros_domain import own_ros_domain
 
 WINDOWS = 6
 SETTLE_S = 5.0
@@ -77,10 +77,10 @@ def main() -> int:
 
 def measure(seconds: float) -> dict[str, list[float]]:
     """Run all programs at once; return the percentages of a core, one for each window."""
-    env = {**os.environ, 'ROS_DOMAIN_ID': str(random.randint(1, 100)),
-           'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     shares: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with ExitStack() as stack:
+        env = {**os.environ, 'ROS_DOMAIN_ID': str(stack.enter_context(own_ros_domain())),
+               'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
         programs = {}
         for name, command in COMMANDS.items():
             program = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL,

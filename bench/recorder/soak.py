@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 import json
 import os
 from pathlib import Path
-import random
 import signal
 import sys
 from tempfile import TemporaryDirectory
@@ -31,6 +30,7 @@ from twinsight_store.selection import Selection
 from twinsight_tools import reductstore
 from twinsight_tools.messages import ToolError
 from twinsight_tools.private import PrivateServer
+from twinsight_tools.ros_domain import own_ros_domain
 
 from .loads import Load, LOADS
 from .marks import read_mark
@@ -108,14 +108,14 @@ class Outcome:
 class Soak:
     """One private store, one publisher, and a recorder that is started again."""
 
-    def __init__(self, server: PrivateServer, folder: Path) -> None:
+    def __init__(self, server: PrivateServer, folder: Path, domain_id: int) -> None:
         self._server = server
         self._folder = folder
         self._settings = StoreSettings(server.url)
         self._recorders = 0
         self._env = {
             **os.environ, URL_VARIABLE: server.url, 'ROS_HOME': str(folder / 'ros'),
-            'ROS_DOMAIN_ID': str(random.randint(1, 100)),
+            'ROS_DOMAIN_ID': str(domain_id),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         }
         self._env.pop('TWINSIGHT_REDUCT_TOKEN', None)
@@ -236,8 +236,11 @@ def main() -> int:
         with TemporaryDirectory(prefix='twinsight_soak_') as name:
             folder = options.logs or Path(name)
             folder.mkdir(parents=True, exist_ok=True)
-            with reductstore.running(program, Path(name) / 'reductstore') as server:
-                outcome = Soak(server, folder).run(load, options.store_period)
+            with (
+                own_ros_domain() as domain_id,
+                reductstore.running(program, Path(name) / 'reductstore') as server,
+            ):
+                outcome = Soak(server, folder, domain_id).run(load, options.store_period)
     except (ToolError, TwinsightError) as error:
         print(error, file=sys.stderr)
         return 1

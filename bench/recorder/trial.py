@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
-import random
 import re
 import statistics
 import sys
@@ -20,6 +19,7 @@ import uuid
 from twinsight_store.connection import connect, StoreSettings, URL_VARIABLE
 from twinsight_store.layout import DEFAULT_SINGLE_RECORD_BYTES, entry_name
 from twinsight_tools.private import PrivateServer
+from twinsight_tools.ros_domain import own_ros_domain
 
 from .loads import Load
 from .probe import Probe
@@ -121,8 +121,8 @@ class Bench:
         outcome = Outcome(load.name, system, load.asked, load.seconds)
         # A domain of its own each time: nothing of the trial before is still discovered. And a
         # home: nothing of it waits in a spool.
-        self._env['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
-        with TemporaryDirectory(dir=self._folder) as home:
+        with own_ros_domain() as number, TemporaryDirectory(dir=self._folder) as home:
+            self._env['ROS_DOMAIN_ID'] = str(number)
             self._env['ROS_HOME'] = home
             if system == LIMIT:
                 self._run_limit(load, outcome)

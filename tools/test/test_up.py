@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
 import pty
-import random
 import re
 import signal
 import subprocess
@@ -12,6 +11,8 @@ import sys
 import time
 
 import pytest
+
+from twinsight_tools.ros_domain import own_ros_domain
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = str(ROOT / 'tools' / 'up')
@@ -38,13 +39,14 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope='module')
-def env() -> Env:
-    """Return an environment in which DDS stays on this machine, in a domain of its own."""
-    return {
-        **os.environ,
-        'ROS_DOMAIN_ID': str(random.randint(1, 100)),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
+def env() -> Iterator[Env]:
+    """Give an environment in which DDS stays on this machine, in a domain of its own."""
+    with own_ros_domain() as number:
+        yield {
+            **os.environ,
+            'ROS_DOMAIN_ID': str(number),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        }
 
 
 class Run:

@@ -9,7 +9,6 @@ import json
 import math
 import os
 from pathlib import Path
-import random
 import signal
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
 from twinsight_tools import reductstore
 from twinsight_tools.messages import exit_code_of, ToolError
+from twinsight_tools.ros_domain import own_ros_domain
 
 ROBOT = 'robot_01'
 PREFIX = '/replay'
@@ -53,11 +53,11 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     # Robots of the same lab must not hear the demo, nor the demo them.
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
 
     def run() -> int:
         try:
-            with _scratch() as folder, _store(folder, console):
+            with own_ros_domain() as number, _scratch() as folder, _store(folder, console):
+                os.environ['ROS_DOMAIN_ID'] = str(number)
                 # Nor must what waits in a recorder's spool for another store come here.
                 os.environ['ROS_HOME'] = str(folder / 'ros')
                 return 0 if _demo(options, folder, console) else 1

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 import os
 from pathlib import Path
-import random
 import sys
 from tempfile import TemporaryDirectory
 import time
@@ -46,6 +45,7 @@ from twinsight_store.errors import NothingMatchedError  # noqa: E402
 from twinsight_store.read import read  # noqa: E402
 from twinsight_store.selection import Selection  # noqa: E402
 from twinsight_tools import reductstore  # noqa: E402
+from twinsight_tools.ros_domain import own_ros_domain  # noqa: E402
 
 ROBOT, MISSION = 'robot_05', 'shelf_run'
 TOPICS = {'/scan': LaserScan, '/camera/front/image_raw/compressed': CompressedImage}
@@ -77,7 +77,7 @@ def generate_test_description() -> LaunchDescription:
     server = _resources.enter_context(reductstore.running(program, Path(folder, 'store')))
     own = {
         'TWINSIGHT_REDUCT_URL': server.url,
-        'ROS_DOMAIN_ID': str(random.randint(1, 100)),
+        'ROS_DOMAIN_ID': str(_resources.enter_context(own_ros_domain())),
         'ROS_HOME': str(Path(folder, 'ros')),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }

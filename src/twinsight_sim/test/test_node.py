@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 from pathlib import Path
-import random
 import signal
 import subprocess
 import sys
@@ -27,11 +26,9 @@ END_S = 60
 
 
 @pytest.fixture
-def domain(monkeypatch):
-    number = random.randint(1, 100)
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    return number
+def domain(domain_id, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain_id))
+    return domain_id
 
 
 def start(*parameters: str, **more) -> subprocess.Popen:
