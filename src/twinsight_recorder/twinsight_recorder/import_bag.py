@@ -28,7 +28,7 @@ from twinsight_recorder.bag_files import BagFile, find_bags
 from twinsight_recorder.bag_import import import_files, ImportRules
 from twinsight_recorder.import_report import ImportReport
 from twinsight_store.connection import StoreSettings
-from twinsight_store.errors import ConfigurationError, TwinsightError
+from twinsight_store.exit_code import exit_code_of
 from twinsight_store.layout import DEFAULT_BUCKET
 from twinsight_store.selection_arguments import labels_from
 
@@ -50,17 +50,9 @@ _FILE_WIDTH = 200
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except ConfigurationError as error:
-        print(f'import_bag: {error}', file=sys.stderr)
-        return 2
-    except TwinsightError as error:
-        print(f'import_bag: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('import_bag: interrupted; repeat the command to complete it', file=sys.stderr)
-        return 130
+    return exit_code_of(
+        'import_bag', lambda: _run(options), 'interrupted; repeat the command to complete it'
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,8 +20,8 @@ from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_recorder.recorded_topic import RecordedTopic
 from twinsight_store.errors import SpoolError
 from twinsight_store.spool import Position, Spool
+from twinsight_store.spool_frames import HEAD_BYTES
 
-_FRAME_BYTES = 8
 _RETRY_S = 1.0
 _WELL_AFTER_S = 3.0
 """A spool that is full now and again is told of once, not each time."""
@@ -225,7 +225,7 @@ class Journal:
             self._segment = segment
             self._described.clear()
         frames, described = frames_of(kept, self._described)
-        size = sum(len(head) + len(body) + _FRAME_BYTES for head, body in frames)
+        size = sum(len(head) + len(body) + HEAD_BYTES for head, body in frames)
         while not spool.room_for(size):
             if not self._settings.keep_oldest and await self._make_room(spool, behind):
                 continue

@@ -19,7 +19,8 @@ from twinsight_recorder.recorded_topic import RecordedTopic, Source
 from twinsight_recorder.topic_rules import TopicRule
 from twinsight_store.channel import Channel
 from twinsight_store.errors import SpoolError, TwinsightError
-from twinsight_store.spool import Frame, Position, Spool
+from twinsight_store.spool import Position, Spool
+from twinsight_store.spool_frames import Frame
 
 _MESSAGE = struct.Struct('<BIqqQ')
 _SOURCE = struct.Struct('<BI')

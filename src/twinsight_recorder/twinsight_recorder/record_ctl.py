@@ -19,11 +19,10 @@ from twinsight_interfaces.msg import RecorderStatus
 from twinsight_recorder.record_commands import Command, parser, PROGRAM
 from twinsight_recorder.recorder_client import Recorder, RecorderClient
 from twinsight_recorder.recorder_view import as_dict, as_table
-from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
+from twinsight_store.exit_code import exit_code_of
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _FILE_WIDTH = 160
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,25 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # a shell that starts it in the background has it ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        own, ros = split_arguments(arguments)
-        options = parser().parse_args(own)
-        with ros_argument_errors():
-            rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-        return _run(options)
-    except ConfigurationError as error:
-        return _failed(error, 2)
-    except NothingMatchedError as error:
-        return _failed(error, 3)
-    except TwinsightError as error:
-        return _failed(error, 1)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        return exit_code_of(PROGRAM, lambda: _run(arguments))
     finally:
         rclpy.try_shutdown()
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    own, ros = split_arguments(arguments)
+    options = parser().parse_args(own)
     with ros_argument_errors():
+        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node(f'_record_ctl_{os.getpid()}', start_parameter_services=False)
     client = RecorderClient(node, options.timeout)
     recorder = client.find(options.node, surely_alone=options.command is not None)
@@ -100,11 +90,6 @@ def _print_json(fields: Mapping[str, Any], indent: int | None = 2) -> None:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
-
-
-def _failed(error: TwinsightError, code: int) -> int:
-    print(f'{PROGRAM}: {error}', file=sys.stderr)
-    return code
 
 
 if __name__ == '__main__':

@@ -31,6 +31,7 @@ from twinsight_recorder.settings import RecorderSettings
 from twinsight_recorder.status import StatusReport
 from twinsight_recorder.summary import is_complete, print_summary
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
@@ -178,20 +179,21 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        own, ros = split_arguments(arguments)
-        argparse.ArgumentParser(
-            prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        ).parse_args(own)
-        with ros_argument_errors():
-            rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-            node = RecorderNode(ros)
-        return _record(node, stop)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return exit_code_of('recorder', lambda: _run(arguments, stop))
     finally:
         rclpy.try_shutdown()
+
+
+def _run(arguments: list[str], stop: threading.Event) -> int:
+    own, ros = split_arguments(arguments)
+    argparse.ArgumentParser(
+        prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(own)
+    with ros_argument_errors():
+        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
+        node = RecorderNode(ros)
+    return _record(node, stop)
 
 
 def _record(node: RecorderNode, stop: threading.Event) -> int:

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import os
 from pathlib import Path
-import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ByteSize,
-    Field,
-    field_validator,
-    model_validator,
-    ValidationInfo,
-)
+from pydantic import ByteSize, Field, field_validator, model_validator, ValidationInfo
 
+from twinsight_recorder import setting_types as types
 from twinsight_recorder.field_rule import FieldRule
 from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import FieldPath, MalformedError
+from twinsight_store.field_path import FieldPath
 from twinsight_store.layout import DEFAULT_BUCKET, DEFAULT_SINGLE_RECORD_BYTES
 from twinsight_store.parameters import Seconds, Settings, Text
 from twinsight_store.record_builder import ChunkRules
-from twinsight_store.replication_rule import (
-    check_condition_label,
-    check_rule_name,
-    check_rules,
-    check_topic_glob,
-    check_url,
-    ReplicationRule,
-)
+from twinsight_store.replication_rule import check_rules, ReplicationRule
 from twinsight_store.spool import SMALLEST_LIMIT
 
 _SIZE = 'a size in bytes, or text with a unit: 64kB, 1MB, 20GB, 1MiB'
-_TOPIC_NAME = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 _DURATION = 'seconds, or text with a unit: 500ms, 1s, 2min'
 _PATTERNS = 'a list of topic names or regular expressions that match whole names'
 _TOPIC = 'the name of a topic, for example /diagnostics'
@@ -48,93 +31,20 @@ _DYNAMIC_LABELS = 'names of letters, digits and "_", each with topic and field'
 _LABELS = 'names of letters, digits and "_" (not the ones TwinSight sets), each with a text'
 
 
-T = TypeVar('T')
-
-
-def _is_expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f'not a regular expression ({error})') from error
-    return text
-
-
-def _are_labels(labels: dict[str, T]) -> dict[str, T]:
-    for name in labels:
-        try:
-            label.check_label_name(name)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from error
-    return labels
-
-
-def _is_topic(text: str) -> str:
-    if not _TOPIC_NAME.fullmatch(text):
-        raise ValueError('not the name of a topic')
-    return text
-
-
-def _is_field(text: str) -> str:
-    try:
-        FieldPath.parse(text)
-    except MalformedError as error:
-        raise ValueError(error.reason) from error
-    return text
-
-
-def _is_rule(text: str) -> str:
-    try:
-        FieldRule.parse('', text)
-    except MalformedError as error:
-        raise ValueError(error.reason) from error
-    return text
-
-
-def _is_topic_glob(text: str) -> str:
-    return _checked(check_topic_glob, text)
-
-
-def _is_url(text: str) -> str:
-    if not text or '@' in text:  # a password: refused by ReplicationRule, which is silent on it
-        return text
-    return _checked(check_url, text)
-
-
-def _are_conditions(labels: dict[str, T]) -> dict[str, T]:
-    for name in labels:
-        _checked(check_condition_label, name)
-    return labels
-
-
-def _checked(check: Callable[[str], str], text: str) -> str:
-    try:
-        return check(text)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from error
-
-
-Texts = Annotated[
-    tuple[Text, ...], BeforeValidator(lambda v: v if isinstance(v, (list, tuple)) else (v,))
-]
-Pattern = Annotated[str, AfterValidator(_is_expression)]
-Labels = Annotated[dict[str, Text], AfterValidator(_are_labels)]
-Topic = Annotated[str, AfterValidator(_is_topic)]
-
-
 class TopicSettings(Settings):
     """Which topics are recorded: included and not excluded."""
 
-    include: tuple[Pattern, ...] = Field(('.*',), description=_PATTERNS)
-    exclude: tuple[Pattern, ...] = Field((), description=_PATTERNS)
+    include: tuple[types.Pattern, ...] = Field(('.*',), description=_PATTERNS)
+    exclude: tuple[types.Pattern, ...] = Field((), description=_PATTERNS)
     include_hidden: bool = Field(False, description='true or false')
 
 
 class StreamSettings(Settings):
     """What the records of some topics are labelled with, and how often they are taken."""
 
-    topics: tuple[Pattern, ...] = Field(description=_PATTERNS)
+    topics: tuple[types.Pattern, ...] = Field(description=_PATTERNS)
     sensor_type: Text = Field('', description='a text, for example camera')
-    labels: Labels = Field({}, description=_LABELS)
+    labels: types.Labels = Field({}, description=_LABELS)
     max_rate: float | None = Field(
         None, gt=0, description='messages a second of each topic, a number above 0'
     )
@@ -148,20 +58,18 @@ class StreamSettings(Settings):
     )
 
 
-class BucketSettings(Settings):
-    """The bucket in ReductStore; quota and quota_type count when it is made."""
-
-    bucket: Text = Field(DEFAULT_BUCKET, min_length=1, description='the name of a bucket')
-    quota: ByteSize = Field(ByteSize(0), description=f'0 for no limit, or {_SIZE}')
-    quota_type: Literal['FIFO', 'HARD'] = Field('FIFO', description='FIFO or HARD')
-    timeout: Seconds = Field(30.0, gt=0, description=_DURATION)
-
-
 class QuotaSettings(Settings):
     """A further bucket; quota and quota_type count when it is made."""
 
     quota: ByteSize = Field(ByteSize(0), description=f'0 for no limit, or {_SIZE}')
     quota_type: Literal['FIFO', 'HARD'] = Field('FIFO', description='FIFO or HARD')
+
+
+class BucketSettings(QuotaSettings):
+    """The bucket in ReductStore; quota and quota_type count when it is made."""
+
+    bucket: Text = Field(DEFAULT_BUCKET, min_length=1, description='the name of a bucket')
+    timeout: Seconds = Field(30.0, gt=0, description=_DURATION)
 
 
 class SpoolSettings(Settings):
@@ -192,14 +100,14 @@ class ReplicationSettings(Settings):
     The token of the other one comes from the environment: TWINSIGHT_REPLICATION_<NAME>_TOKEN.
     """
 
-    url: Annotated[str, AfterValidator(_is_url)] = Field(
+    url: types.Url = Field(
         '', description='http(s)://HOST:PORT; empty takes TWINSIGHT_REPLICATION_<NAME>_URL'
     )
     bucket: Text = Field(DEFAULT_BUCKET, min_length=1, description='the name of a bucket there')
-    topics: tuple[Annotated[str, AfterValidator(_is_topic_glob)], ...] = Field(
+    topics: tuple[types.TopicGlob, ...] = Field(
         ('*',), description='a list of topic names in which * stands for any text, slashes too'
     )
-    labels: Annotated[dict[str, Texts], AfterValidator(_are_conditions)] = Field(
+    labels: types.Conditions = Field(
         {}, description='names of labels, each with the text that it must have, or a list of them'
     )
     mode: Literal['enabled', 'paused'] = Field(
@@ -220,8 +128,8 @@ class ChunkSettings(Settings):
 class DynamicLabelSettings(Settings):
     """A label whose value is a topic's field."""
 
-    topic: Topic = Field(description=_TOPIC)
-    field: Annotated[str, AfterValidator(_is_field)] = Field(description=_FIELD)
+    topic: types.Topic = Field(description=_TOPIC)
+    field: types.Field = Field(description=_FIELD)
 
     def path(self) -> FieldPath:
         """Return the field."""
@@ -231,8 +139,8 @@ class DynamicLabelSettings(Settings):
 class SnapshotRuleSettings(Settings):
     """When a snapshot is taken by itself, and how much of it is kept."""
 
-    topic: Topic = Field(description=_TOPIC)
-    when: Annotated[str, AfterValidator(_is_rule)] = Field(description=_RULE)
+    topic: types.Topic = Field(description=_TOPIC)
+    when: types.Rule = Field(description=_RULE)
     before: Seconds = Field(30.0, ge=0, description=_DURATION)
     after: Seconds = Field(30.0, ge=0, description=_DURATION)
 
@@ -266,7 +174,7 @@ class RecorderSettings(Settings):
 
     robot_id: Text = Field(description='letters, digits, "_" and "-"')
     mission_id: Text = Field('', description='a text; empty makes one of date and time')
-    labels: Labels = Field({}, description=_LABELS)
+    labels: types.Labels = Field({}, description=_LABELS)
     topics: TopicSettings = Field(TopicSettings(), description='include, exclude')
     streams: dict[str, StreamSettings] = Field(
         {}, description='named groups of topics, each with topics and what holds for them'
@@ -275,7 +183,7 @@ class RecorderSettings(Settings):
     buckets: dict[str, QuotaSettings] = Field(
         {}, description='further buckets by name, each with quota and quota_type'
     )
-    replication: dict[str, ReplicationSettings] = Field(
+    replication: Annotated[dict[str, ReplicationSettings], types.RuleNames] = Field(
         {}, description='names of lower-case letters, digits and "-", each with url, bucket, '
         'topics, labels, mode'
     )
@@ -292,9 +200,9 @@ class RecorderSettings(Settings):
         'continuous', description='continuous or snapshot'
     )
     snapshot: SnapshotSettings = Field(SnapshotSettings(), description='duration, memory, rules')
-    dynamic_labels: Annotated[
-        dict[str, DynamicLabelSettings], AfterValidator(_are_labels)
-    ] = Field({}, description=_DYNAMIC_LABELS)
+    dynamic_labels: Annotated[dict[str, DynamicLabelSettings], types.LabelNames] = Field(
+        {}, description=_DYNAMIC_LABELS
+    )
     discovery_period: Seconds = Field(0.2, gt=0, description=_DURATION)
     stop_timeout: Seconds = Field(
         10.0, ge=0, description=f'longest wait for the store at the end: {_DURATION}'
@@ -318,15 +226,6 @@ class RecorderSettings(Settings):
                     f'in buckets (there are {", ".join(known)})'
                 )
         return self
-
-    @field_validator('replication')
-    @classmethod
-    def _name_tasks(
-        cls, replication: dict[str, ReplicationSettings]
-    ) -> dict[str, ReplicationSettings]:
-        for name in replication:
-            _checked(check_rule_name, name)
-        return replication
 
     def chunk_rules(self) -> ChunkRules:
         """Return when chunks are closed."""

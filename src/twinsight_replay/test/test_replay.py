@@ -215,7 +215,7 @@ def test_what_is_not_there_is_said_with_what_there_is(store_settings, replay):
     assert playing.end(60) == 3
     [line] = playing.text().strip().splitlines()
     assert line == (
-        'nothing matches --robot robot_05 --mission mission_43; there is robot_05 '
+        'replay: nothing matches --robot robot_05 --mission mission_43; there is robot_05 '
         '(missions mission_42; 2023-11-14 22:13:20.000 UTC to 2023-11-14 22:13:20.000 UTC)'
     )
 

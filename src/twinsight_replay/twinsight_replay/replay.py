@@ -17,7 +17,7 @@ from twinsight_replay.position import shown
 from twinsight_replay.topic_names import TopicNames
 from twinsight_replay.topic_publishers import TopicPublishers
 from twinsight_store.connection import StoreSettings
-from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
+from twinsight_store.exit_code import exit_code_of, INTERRUPTED
 from twinsight_store.read import read, with_reader
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection import Selection
@@ -35,7 +35,6 @@ _EXAMPLE = """examples:
   ros2 run twinsight_replay replay --robot robot_05 --prefix /replay --remap /odom:=/old_odom
 """
 _SWITCH_INTERVAL_S = 0.0005
-_INTERRUPTED = 130
 _WIDTH = 110
 
 
@@ -43,32 +42,30 @@ def main(arguments: list[str] | None = None) -> int:
     """Replay what the command line selects; return the exit code."""
     arguments = sys.argv if arguments is None else arguments
     try:
-        own, ros = split_arguments(arguments)
-        options = _parser().parse_args(join_relative_times(own))
-        selection = selection_from(options)
-        settings = settings_from(options)
-        player = Player(options.rate)
-        names = TopicNames(options.prefix, options.remap)
-        interrupted: list[int] = []
-
-        def stop(number: int, _: object) -> None:
-            interrupted.append(number)
-            player.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
-        with ros_argument_errors():
-            rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-        code = _replay(options, selection, settings, player, names)
-        return _INTERRUPTED if interrupted else code
-    except ConfigurationError as error:
-        return _failed(error, 2)
-    except NothingMatchedError as error:
-        return _failed(error, 3)
-    except TwinsightError as error:
-        return _failed(error, 1)
+        return exit_code_of('replay', lambda: _run(arguments))
     finally:
         rclpy.try_shutdown()
+
+
+def _run(arguments: list[str]) -> int:
+    own, ros = split_arguments(arguments)
+    options = _parser().parse_args(join_relative_times(own))
+    selection = selection_from(options)
+    settings = settings_from(options)
+    player = Player(options.rate)
+    names = TopicNames(options.prefix, options.remap)
+    interrupted: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        interrupted.append(number)
+        player.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with ros_argument_errors():
+        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
+    code = _replay(options, selection, settings, player, names)
+    return INTERRUPTED if interrupted else code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,11 +128,6 @@ def _replay(
     else:
         console.print(report.as_table(topics))
     return 0 if any(topic.publisher is not None for topic in topics) else 1
-
-
-def _failed(error: TwinsightError, code: int) -> int:
-    print(error, file=sys.stderr)
-    return code
 
 
 if __name__ == '__main__':

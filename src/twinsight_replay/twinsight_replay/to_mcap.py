@@ -20,12 +20,8 @@ from twinsight_replay.position import shown
 from twinsight_replay.topic_names import TopicNames
 from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
-from twinsight_store.errors import (
-    ConfigurationError,
-    NothingMatchedError,
-    RecordError,
-    TwinsightError,
-)
+from twinsight_store.errors import RecordError
+from twinsight_store.exit_code import exit_code_of
 from twinsight_store.read import read, with_reader
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
@@ -55,16 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(join_relative_times(given))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
-    try:
-        return _run(options)
-    except ConfigurationError as error:
-        return _failed(error, 2)
-    except NothingMatchedError as error:
-        return _failed(error, 3)
-    except TwinsightError as error:
-        return _failed(error, 1)
-    except KeyboardInterrupt:
-        return _failed('interrupted; no file was written', 130)
+    return exit_code_of('to_mcap', lambda: _run(options), 'interrupted; no file was written')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,11 +145,6 @@ def _as_json(
         'seconds': round(seconds, 3),
         'topics': [asdict(written) for written in topics],
     }
-
-
-def _failed(error: object, code: int) -> int:
-    print(f'to_mcap: {error}', file=sys.stderr)
-    return code
 
 
 if __name__ == '__main__':

@@ -66,33 +66,8 @@ def mcap_file(
     messages: Sequence[Timed],
 ) -> bytes:
     """Return the file; messages are at least one, in the order of their receive times."""
-    schema_id = 1 if definition else 0
-    described = b''
-    if definition:
-        described = _record(
-            _SCHEMA, struct.pack('<H', schema_id), _text(definition.name),
-            _text(definition.encoding), _sized(definition.data),
-        )
-    pairs = b''.join(_text(key) + _text(value) for key, value in metadata.items())
-    described += _record(
-        _CHANNEL, struct.pack('<HH', _CHANNEL_ID, schema_id), _text(topic),
-        _text(message_encoding), _sized(pairs),
-    )
-    parts = [described]
-    index: list[int] = []
-    offset = len(described)
-    head, fixed = _MESSAGE_HEAD.pack, _MESSAGE_FIXED
-    for receive_ns, publish_ns, sequence, data in messages:
-        size = fixed + len(data)
-        parts += (
-            head(
-                _MESSAGE, size, _CHANNEL_ID, sequence & 0xFFFF_FFFF, receive_ns, publish_ns
-            ),
-            data,
-        )
-        index += (receive_ns, offset)
-        offset += _RECORD.size + size
-    records = b''.join(parts)
+    described = _described(topic, message_encoding, metadata, definition)
+    records, index = _with_messages(described, messages)
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(records)
     start_ns, end_ns = messages[0].receive_ns, messages[-1].receive_ns
 
@@ -110,7 +85,7 @@ def mcap_file(
     summary_start = len(data) + len(data_end)
     statistics = _record(
         _STATISTICS,
-        _STATISTICS_BODY.pack(len(messages), schema_id, 1, 0, 0, 1, start_ns, end_ns),
+        _STATISTICS_BODY.pack(len(messages), bool(definition), 1, 0, 0, 1, start_ns, end_ns),
         _sized(struct.pack('<HQ', _CHANNEL_ID, len(messages))),
     )
     chunk_index = _record(
@@ -130,6 +105,42 @@ def mcap_file(
             _record(_FOOTER, footer, struct.pack('<I', crc)), _MAGIC,
         )
     )
+
+
+def _described(
+    topic: str, message_encoding: str, metadata: Mapping[str, str], definition: Definition | None
+) -> bytes:
+    """Return the schema's record, if there is one, and the channel's."""
+    schema_id = 0
+    schema = b''
+    if definition:
+        schema_id = 1
+        schema = _record(
+            _SCHEMA, struct.pack('<H', schema_id), _text(definition.name),
+            _text(definition.encoding), _sized(definition.data),
+        )
+    pairs = b''.join(_text(key) + _text(value) for key, value in metadata.items())
+    return schema + _record(
+        _CHANNEL, struct.pack('<HH', _CHANNEL_ID, schema_id), _text(topic),
+        _text(message_encoding), _sized(pairs),
+    )
+
+
+def _with_messages(described: bytes, messages: Sequence[Timed]) -> tuple[bytes, list[int]]:
+    """Return a chunk's records, and of each message its time and place in them."""
+    parts = [described]
+    index: list[int] = []
+    offset = len(described)
+    head, fixed = _MESSAGE_HEAD.pack, _MESSAGE_FIXED
+    for receive_ns, publish_ns, sequence, data in messages:
+        size = fixed + len(data)
+        parts += (
+            head(_MESSAGE, size, _CHANNEL_ID, sequence & 0xFFFF_FFFF, receive_ns, publish_ns),
+            data,
+        )
+        index += (receive_ns, offset)
+        offset += _RECORD.size + size
+    return b''.join(parts), index
 
 
 def _record(opcode: int, *parts: bytes) -> bytes:

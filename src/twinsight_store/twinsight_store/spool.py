@@ -5,10 +5,6 @@ Frames are appended at the end and read from any position on; what is no longer 
 released from the front, a segment (one file) at a time. What append() returned from is in the
 kernel's hands, so it survives the end of the process (SIGKILL too). A file that is appended to
 and released within some seconds is seldom written to the disk itself.
-
-A frame in a file: size and CRC-32 (4 bytes each, little endian), then the payload. The CRC
-covers small payloads whole, and of bigger ones the first and the last 4 kB: a frame that was
-cut off, or that the disk never got, is found; the cost stays small.
 """
 
 from __future__ import annotations
@@ -20,11 +16,17 @@ import fcntl
 import logging
 import os
 from pathlib import Path
-import struct
 from typing import NamedTuple
-import zlib
 
 from twinsight_store.errors import SpoolError
+from twinsight_store.spool_frames import (
+    buffers_of,
+    DamagedFrameError,
+    Frame,
+    HEAD_BYTES,
+    read_frames,
+    write_all,
+)
 
 SMALLEST_LIMIT = 1_000_000
 """A spool of less than this (bytes) could not hold two segments."""
@@ -32,18 +34,8 @@ SMALLEST_LIMIT = 1_000_000
 _MAGIC = b'twinsight-spool-1\n'
 _SUFFIX = '.spool'
 _DIGITS = 10
-_HEAD = struct.Struct('<II')
 _LARGEST_SEGMENT = 64_000_000
 _SEGMENTS = 16
-_CRC_WHOLE = 65_536
-_CRC_PART = 4_096
-_JOINED = 65_536
-_MOST_BUFFERS = 512
-_READ_AT_ONCE = 4_000_000
-
-Frame = tuple[bytes, bytes]
-"""A payload in two parts, so that a big one need not be copied: head and body."""
-
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +120,7 @@ class Spool:
 
     def room_for(self, size: int) -> bool:
         """Return whether so many bytes more stay within the limit."""
-        return self.size_bytes + size + _HEAD.size + len(_MAGIC) <= self.limit_bytes
+        return self.size_bytes + size + HEAD_BYTES + len(_MAGIC) <= self.limit_bytes
 
     @property
     def is_segment_full(self) -> bool:
@@ -149,12 +141,7 @@ class Spool:
         They lie in one segment, the one that next_segment() gave. The limit is the caller's
         to keep: ask room_for() before.
         """
-        buffers: list[bytes] = []
-        size = 0
-        for head, body in frames:
-            length = len(head) + len(body)
-            buffers += (_HEAD.pack(length, _crc(head, body)), head, body)
-            size += _HEAD.size + length
+        buffers, size = buffers_of(frames)
         try:
             if self._file < 0:
                 self._file = os.open(
@@ -165,7 +152,7 @@ class Spool:
             if not self._size:
                 buffers.insert(0, _MAGIC)
                 size += len(_MAGIC)
-            _write_all(self._file, buffers)
+            write_all(self._file, buffers)
         except OSError as error:
             self._undo()
             raise _failed(self.folder, error) from error
@@ -263,7 +250,10 @@ class Spool:
                             _warn_of_loss(number, 0, last)
                         return
                     offset = len(_MAGIC)
-                yield from _frames(file.fileno(), number, offset, last)
+                for payload, after in read_frames(file.fileno(), offset, last):
+                    yield Found(payload, Position(number, after))
+        except DamagedFrameError as error:
+            _warn_of_loss(number, error.offset, last or 0)
         except OSError as error:
             raise _failed(self.folder, error) from error
 
@@ -271,88 +261,11 @@ class Spool:
         return self.folder / f'{number:0{_DIGITS}d}{_SUFFIX}'
 
 
-def _frames(file: int, number: int, offset: int, last: int) -> Iterator[Found]:
-    data = b''
-    begins = offset  # where ``data`` lies in the file
-    while True:
-        place = offset - begins
-        wanted = _HEAD.size
-        if len(data) - place >= _HEAD.size:
-            length, crc = _HEAD.unpack_from(data, place)
-            wanted += length
-            if len(data) - place >= wanted:
-                payload = memoryview(data)[place + _HEAD.size:place + wanted]
-                if not length or _crc(payload[:0], payload) != crc:
-                    _warn_of_loss(number, offset, last)
-                    return
-                offset += wanted
-                yield Found(payload, Position(number, offset))
-                continue
-        if offset >= last:
-            return
-        if offset + wanted > last:  # cut off: its writer was killed, or its size is damaged
-            _warn_of_loss(number, offset, last)
-            return
-        begins = offset
-        data = os.pread(file, max(wanted, min(_READ_AT_ONCE, last - offset)), offset)
-        if len(data) < wanted:
-            _warn_of_loss(number, offset, last)
-            return
-
-
 def _warn_of_loss(number: int, offset: int, last: int) -> None:
     _log.warning(
         'spool: segment %d is damaged at byte %d: %d bytes of it are lost',
         number, offset, last - offset,
     )
-
-
-def _crc(head: bytes | memoryview, body: bytes | memoryview) -> int:
-    size = len(head) + len(body)
-    if size <= _CRC_WHOLE:
-        return zlib.crc32(body, zlib.crc32(head))
-    if len(head) > _CRC_PART:
-        head, body = b'', bytes(head) + bytes(body)
-    if head:  # parts of one payload: where it was cut must not matter
-        first = zlib.crc32(body[:_CRC_PART - len(head)], zlib.crc32(head))
-    else:
-        first = zlib.crc32(body[:_CRC_PART])
-    return zlib.crc32(body[-_CRC_PART:], first)
-
-
-def _write_all(file: int, buffers: list[bytes]) -> None:
-    pending: list[bytes | memoryview] = []
-    for buffer in _joined(buffers):
-        pending.append(buffer)
-        if len(pending) == _MOST_BUFFERS:
-            _write_some(file, pending)
-            pending = []
-    _write_some(file, pending)
-
-
-def _joined(buffers: list[bytes]) -> Iterator[bytes]:
-    """Give fewer buffers: small ones in one piece, big ones as they are."""
-    small: list[bytes] = []
-    for buffer in buffers:
-        if len(buffer) < _JOINED:
-            small.append(buffer)
-            continue
-        if small:
-            yield b''.join(small)
-            small = []
-        yield buffer
-    if small:
-        yield b''.join(small)
-
-
-def _write_some(file: int, buffers: list[bytes | memoryview]) -> None:
-    while buffers:
-        written = os.writev(file, buffers)
-        while buffers and written >= len(buffers[0]):
-            written -= len(buffers[0])
-            del buffers[0]
-        if written:
-            buffers[0] = memoryview(buffers[0])[written:]
 
 
 def _number(path: Path) -> int:

@@ -1,0 +1,34 @@
+"""How every command of the suite ends: its exit code, and an error as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import sys
+
+from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
+
+DONE, FAILED, WRONG_USAGE, NOTHING_MATCHED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def exit_code_of(program: str, action: Callable[[], int], interrupted: str = '') -> int:
+    """
+    Return a command's exit code; what went wrong becomes one line on stderr.
+
+    action       does the work; returns the exit code, or raises TwinsightError
+    interrupted  what is said after Ctrl-C; nothing where it is empty
+    """
+    try:
+        return action()
+    except KeyboardInterrupt:
+        text, code = interrupted, INTERRUPTED
+    except TwinsightError as error:
+        text, code = str(error), _code_of(error)
+    if text:
+        print(f'{program}: {text}', file=sys.stderr)
+    return code
+
+
+def _code_of(error: TwinsightError) -> int:
+    if isinstance(error, ConfigurationError):
+        return WRONG_USAGE
+    return NOTHING_MATCHED if isinstance(error, NothingMatchedError) else FAILED
