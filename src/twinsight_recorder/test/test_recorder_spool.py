@@ -20,6 +20,7 @@ from twinsight_recorder.pump import KILL_LOSS_MS
 from twinsight_store.connection import URL_VARIABLE
 from twinsight_store.message import Message
 from twinsight_tools.private import PrivateServer
+from twinsight_tools.ros_domain import own_ros_domain
 
 SOME = QoSProfile(depth=100)
 MANY = QoSProfile(depth=2000)
@@ -197,21 +198,24 @@ def test_three_sigkills_in_the_middle_of_writing_cost_no_more_than_the_bound(
     ended = []
     for run in range(3):
         # A domain of its own each time: DDS goes on sending to a reader that was killed.
-        domain = type(own_bench.ros)(own_bench.ros.folder)
-        bench = type(own_bench)(domain, own_bench.settings)
-        big = feed(bench.publisher('/big', String, SOME), 1_000_000, 30, first=1000 * run)
-        small = feed(bench.publisher('/small', String, MANY), 1_000, 1_000, first=100_000 * run)
-        recorder = start(bench)
-        begin(bench, big, small)
-        for each, enough in ((big, 30), (small, 1000)):
-            bench.wait(lambda: bench.topic(each.topic).stored > enough)  # noqa: B023
-        time.sleep(0.13 * run)  # at other places of the writing
-        kill_ns = killed_ns(recorder)
-        big.end()
-        small.end()
-        ended += [(big, kill_ns), (small, kill_ns)]
-        bench.close()
-        domain.close()
+        with own_ros_domain() as number:
+            domain = type(own_bench.ros)(number, own_bench.ros.folder)
+            bench = type(own_bench)(domain, own_bench.settings)
+            big = feed(bench.publisher('/big', String, SOME), 1_000_000, 30, first=1000 * run)
+            small = feed(
+                bench.publisher('/small', String, MANY), 1_000, 1_000, first=100_000 * run
+            )
+            recorder = start(bench)
+            begin(bench, big, small)
+            for each, enough in ((big, 30), (small, 1000)):
+                bench.wait(lambda: bench.topic(each.topic).stored > enough)  # noqa: B023
+            time.sleep(0.13 * run)  # at other places of the writing
+            kill_ns = killed_ns(recorder)
+            big.end()
+            small.end()
+            ended += [(big, kill_ns), (small, kill_ns)]
+            bench.close()
+            domain.close()
     recorder = start(own_bench)
     recorder.wait_for('of them stored already')
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()

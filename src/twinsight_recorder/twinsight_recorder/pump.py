@@ -142,7 +142,7 @@ class Pump:
                 self._close_chunks(stopping and not busy and not self._behind)
                 if self._preparing.done():
                     self._preparing.result()
-                    await sender.dispatch(everything=stopping)
+                    sender.dispatch(everything=stopping)
                 await self._housekeep()
                 if stopping and not busy and not self._behind and sender.is_idle:
                     return await self._end()

@@ -47,6 +47,9 @@ class Sender:
         self._sending: dict[int, Parcel] = {}
         self._busy: set[tuple[str, str]] = set()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._everything = False
+        self._connecting = asyncio.Lock()
         self._connections: dict[str, Connection] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._stack = AsyncExitStack()
@@ -65,10 +68,11 @@ class Sender:
 
     async def connection(self, bucket: str) -> Connection:
         """Return the connection to a bucket ('': the usual one), closed with this sender."""
-        if bucket not in self._connections:
-            self._connections[bucket] = await self._stack.enter_async_context(
-                connect(self._settings_of(bucket))
-            )
+        async with self._connecting:
+            if bucket not in self._connections:
+                self._connections[bucket] = await self._stack.enter_async_context(
+                    connect(self._settings_of(bucket))
+                )
         return self._connections[bucket]
 
     def put(self, parcels: Iterable[Parcel]) -> None:
@@ -80,22 +84,17 @@ class Sender:
                 self._waiting_since[place] = time.monotonic()
             self._waiting[place].append(parcel)
 
-    async def dispatch(self, everything: bool = False) -> None:
-        """Start what is due; raises what a request that ended raised, which is a defect."""
+    def dispatch(self, everything: bool = False) -> None:
+        """
+        Start what is due; raises what a request that ended raised, which is a defect.
+
+        From then on the end of a request starts the next one, where there is enough for it.
+        """
         for task in [task for task in self._under_way if task.done()]:
             self._under_way.discard(task)
             task.result()
-        while len(self._under_way) < _AT_ONCE:
-            batch = self._next_batch(everything)
-            if not batch:
-                return
-            bucket = batch[0].bucket
-            if bucket not in self._deliveries:
-                self._deliveries[bucket] = Delivery(
-                    await self.connection(bucket), self._settled,
-                    partial(self._reported, bucket),
-                )
-            self._under_way.add(asyncio.create_task(self._send(bucket, batch)))
+        self._everything = everything
+        self._start_due()
 
     def unsettled(self) -> Iterator[Parcel]:
         """Give the parcels that are neither stored nor refused yet."""
@@ -105,18 +104,33 @@ class Sender:
 
     async def cancel(self) -> None:
         """Give up what is under way; some of it may be stored all the same."""
+        self._running += _AT_ONCE  # nothing is started any more
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         self._under_way.clear()
 
-    async def _send(self, bucket: str, batch: list[Parcel]) -> None:
-        try:
-            await self._deliveries[bucket].deliver([parcel.record for parcel in batch])
-        finally:
-            self._busy.difference_update(parcel.place for parcel in batch)
+    def _start_due(self) -> None:
+        while self._running < _AT_ONCE and (batch := self._next_batch()):
+            self._running += 1
+            self._under_way.add(asyncio.create_task(self._send(batch)))
 
-    def _next_batch(self, everything: bool) -> list[Parcel]:
+    async def _send(self, batch: list[Parcel]) -> None:
+        delivery = await self._delivery(batch[0].bucket)
+        await delivery.deliver([parcel.record for parcel in batch])
+        self._busy.difference_update(parcel.place for parcel in batch)
+        self._running -= 1
+        self._start_due()
+
+    async def _delivery(self, bucket: str) -> Delivery:
+        connection = await self.connection(bucket)
+        if bucket not in self._deliveries:
+            self._deliveries[bucket] = Delivery(
+                connection, self._settled, partial(self._reported, bucket)
+            )
+        return self._deliveries[bucket]
+
+    def _next_batch(self) -> list[Parcel]:
         """Return what fits into a request, those that wait longest first; empty if not due."""
         places = [place for place in self._waiting if place not in self._busy]
         if not places:
@@ -132,7 +146,7 @@ class Sender:
             batch.append(parcel)
         waited_s = time.monotonic() - self._waiting_since[places[0]]
         if not (
-            everything or size >= _WORTH_A_REQUEST_BYTES or len(batch) == MAX_BATCH_RECORDS
+            self._everything or size >= _WORTH_A_REQUEST_BYTES or len(batch) == MAX_BATCH_RECORDS
             or waited_s >= _LONGEST_WAIT_S
         ):
             return []
