@@ -40,11 +40,11 @@ def test_a_wrong_parameter_is_one_line_with_file_and_key(ros, tmp_path, yaml, sa
     recorder = start(ros, '--params-file', str(file))
     assert recorder.end(20) == 2
     [line] = recorder.text().strip().splitlines()
-    assert line.startswith(f'{file}: ') and said in line
+    assert line.startswith(f'recorder: {file}: ') and said in line
 
 
 def test_without_a_store_address_it_says_what_to_set(ros):
     recorder = start(ros, url='')
     assert recorder.end(20) == 2
     [line] = recorder.text().strip().splitlines()
-    assert line.startswith('TWINSIGHT_REDUCT_URL is not set')
+    assert line.startswith('recorder: TWINSIGHT_REDUCT_URL is not set')
