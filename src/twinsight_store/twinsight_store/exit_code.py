@@ -7,7 +7,7 @@ import sys
 
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
 
-DONE, FAILED, WRONG_USAGE, NOTHING_MATCHED, INTERRUPTED = 0, 1, 2, 3, 130
+FAILED, WRONG_USAGE, NOTHING_MATCHED, INTERRUPTED = 1, 2, 3, 130
 
 
 def exit_code_of(program: str, action: Callable[[], int], interrupted: str = '') -> int:
