@@ -4,7 +4,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from twinsight_interfaces.msg import RecorderStatus
+from twinsight_interfaces.msg import Mission, RecorderStatus
 from twinsight_interfaces.srv import ChangeTopics, SetMission, StartRecording, TakeSnapshot
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -165,3 +165,36 @@ def test_a_label_follows_another_topics_field(bench, tmp_path):
     labels = [message.labels.get('state') for message in bench.stored('/numbers')]
     assert labels == ['idle'] * 50 + ['busy'] * 50 + [None] * 50
     assert not bench.stored('/state')
+
+
+def test_the_recorder_follows_a_mission_that_another_node_tells(bench):
+    missions = bench.publisher('/mission', Mission, LATCHED)
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start()
+    bench.wait_for_subscriber(numbers, missions)
+    bench.publish_received(numbers, range(50))
+    told = Mission(robot_id='robot_05', mission_id='B', origin=Mission.ORIGIN_REQUEST)
+    missions.publish(Mission(robot_id='robot_06', mission_id='X', origin=Mission.ORIGIN_REQUEST))
+    missions.publish(told)
+    bench.wait(lambda: bench.statuses[-1].mission_id == 'B')
+    bench.publish_received(numbers, range(50, 80))
+    bench.wait(lambda: bench.topic('/numbers').mission_messages == 30)
+    of_a = [status for status in bench.statuses if status.mission_id == 'A'][-1]
+    assert bench.topic('/numbers', of_a).mission_messages == 50  # the last word on mission A
+    told.origin, told.mission_id = Mission.ORIGIN_PARAMETER, 'C'
+    missions.publish(told)  # a node that was started with it: no reason to end B
+    bench.publish_received(numbers, range(80, 100))
+    bench.end(recorder)
+    assert bench.numbers('/numbers', missions=('A',)) == [*range(50)]
+    assert bench.numbers('/numbers', missions=('B',)) == [*range(50, 100)]
+    assert bench.stored('/mission') == []
+
+
+def test_a_recorder_that_starts_later_joins_the_mission_of_the_one_that_runs(bench):
+    missions = bench.publisher('/mission', Mission, LATCHED)
+    missions.publish(
+        Mission(robot_id='robot_05', mission_id='B', origin=Mission.ORIGIN_REQUEST)
+    )
+    recorder = bench.start()
+    bench.wait(lambda: bench.statuses and bench.statuses[-1].mission_id == 'B')
+    bench.end(recorder)

@@ -80,9 +80,12 @@ class Intake:
     def put(self, arrival: Arrival) -> None:
         """Queue a message, or count it as dropped."""
         size = len(arrival.data)
+        tally = arrival.source.topic.tally
         if self._taken_in - self._done + size > self.limit_bytes:
-            arrival.source.topic.tally.dropped += 1
+            tally.dropped += 1
         else:
+            tally.mission_messages += 1
+            tally.mission_bytes += size
             self._taken_in += size
             self._arrivals.append(arrival)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from itertools import count
 
 from twinsight_recorder.recorded_topic import RecordedTopic, Source
@@ -23,14 +22,14 @@ class Labelling:
 
     def __init__(self, robot_id: str, mission_id: str, default_bucket: str) -> None:
         self.robot_id = robot_id
-        self.mission_id = mission_id or new_mission_id()
+        self.mission_id = mission_id
         self.part = 0
         self._default_bucket = default_bucket
         self._dynamic: dict[str, str] = {}
 
     def begin_mission(self, mission_id: str) -> None:
-        """Label what comes with another mission; empty: a new one, of date and time."""
-        self.mission_id = mission_id or new_mission_id()
+        """Label what comes with another mission."""
+        self.mission_id = mission_id
         self.part = 0
 
     def split(self) -> None:
@@ -60,8 +59,3 @@ class Labelling:
             rule.drop_first,
             next(_numbers),
         )
-
-
-def new_mission_id() -> str:
-    """Return a mission id made of date and time, UTC."""
-    return f'{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}'

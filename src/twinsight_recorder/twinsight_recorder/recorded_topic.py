@@ -18,7 +18,8 @@ class Tally:
 
     received, bytes, rate_limited, left_out, dropped are counted where messages arrive; stored,
     refused, unsaved and dropped_late (from the spool) where they are written. So each number
-    has one thread that changes it.
+    has one thread that changes it. mission_messages and mission_bytes count what was accepted
+    for the mission of now.
     """
 
     received: int = 0
@@ -30,6 +31,8 @@ class Tally:
     stored: int = 0
     refused: int = 0
     unsaved: int = 0
+    mission_messages: int = 0
+    mission_bytes: int = 0
 
     @property
     def waiting(self) -> int:

@@ -26,6 +26,7 @@ from rich.console import Console
 
 from twinsight_recorder.allocator import keep_freed_memory
 from twinsight_recorder.control import Control
+from twinsight_recorder.mission_channel import TOPIC as MISSION_TOPIC
 from twinsight_recorder.recording import Mode, Recording
 from twinsight_recorder.settings import RecorderSettings
 from twinsight_recorder.status import StatusReport
@@ -100,13 +101,15 @@ class RecorderNode(LifecycleNode):
         status_topic = self.resolve_topic_name('~/status')
         try:
             settings = self.read_settings()
-            self.recording = Recording(self, settings, [status_topic])
+            own_topics = [status_topic, self.resolve_topic_name(MISSION_TOPIC)]
+            self.recording = Recording(self, settings, own_topics)
         except ConfigurationError as error:
             self.refused = error
             if self._managed:
                 self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         self._status = StatusReport(self, self.recording, status_topic)
+        self.recording.before_mission_change = self._status.publish
         self._control = Control(self, self.recording, self.is_active)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # /clock may stand still or go back
         self._timers_here = [
@@ -158,6 +161,7 @@ class RecorderNode(LifecycleNode):
         recording.finish()
         for timer in self._timers_here:
             self.destroy_timer(timer)
+        recording.close()
         if self._control is not None:
             self._control.close()
         if self._status is not None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 import time
 from typing import NamedTuple
 
 from rclpy.node import Node
-from rclpy.utilities import get_rmw_implementation_identifier
 
-from twinsight_recorder.big_loss import BigLossWatch
+from twinsight_recorder.big_losses import BigLosses
 from twinsight_recorder.delivery import StoreReport, StoreState
 from twinsight_recorder.intake import Arrival, Intake
 from twinsight_recorder.labelling import Labelling
+from twinsight_recorder.mission_channel import MissionChannel
+from twinsight_recorder.mission_choice import first_mission, Mission
 from twinsight_recorder.observation import Observation
 from twinsight_recorder.pump import Pump, Recovery
 from twinsight_recorder.recorded_topic import RecordedTopic
@@ -59,7 +60,9 @@ class Recording:
         """Begin to write; raises ConfigurationError where an address is not set."""
         store = settings.store_settings()
         self.settings = settings
-        self.labelling = Labelling(settings.robot_id, settings.mission_id, store.bucket)
+        mission = first_mission(settings.mission_id, time.time_ns())
+        self.labelling = Labelling(settings.robot_id, mission.mission_id, store.bucket)
+        self.before_mission_change: Callable[[], None] = lambda: None
         limit = int(settings.memory_limit)
         if settings.mode == 'snapshot':  # a snapshot is handed over all at once
             limit += int(settings.snapshot.memory)
@@ -93,8 +96,8 @@ class Recording:
             node, self._rules, self.labelling, self.intake, observation.observers(),
             self._log.error,
         )
-        self._big_losses: dict[str, BigLossWatch] = {}
-        self._watches_losses = get_rmw_implementation_identifier().startswith('rmw_fastrtps')
+        self._missions = MissionChannel(node, settings.robot_id, mission, self._follow)
+        self._big_losses = BigLosses(self.watch, self._log.warning)
         self._place = f'bucket {store.bucket} at {store.url}'
         self._spool_problem = ''
         self.pump.start()
@@ -132,21 +135,12 @@ class Recording:
 
     def look_at_losses(self) -> None:
         """Warn of topics whose big messages are lost in DDS; to be called once a second."""
-        if not (self._started and self._watches_losses):
-            return
-        for topic in self.topics:
-            name = topic.name
-            if name not in self._big_losses:
-                self._big_losses[name] = BigLossWatch(name, topic.channel.type_name)
-            warning = self._big_losses[name].see(
-                time.monotonic_ns(), topic.tally.received, topic.lost, topic.tally.bytes,
-                self.watch.is_best_effort(name), self.watch.publishers_of(name),
-            )
-            if warning:
-                self._log.warning(warning)
+        if self._started:
+            self._big_losses.look(time.monotonic_ns())
 
     def take(self) -> int:
         """Take what has arrived; return how many messages."""
+        self._missions.take()
         return self.watch.take() if self._started else 0
 
     def start(self, mission_id: str | None = None) -> None:
@@ -154,7 +148,9 @@ class Recording:
         if self._started:
             raise ControlError(f'recording already: {self.what}')
         if mission_id is not None:
-            self.labelling.begin_mission(mission_id)
+            self._begin(self._missions.request(mission_id))
+        else:
+            self._missions.announce()
         self._started = True
         self.intake.paused = False
         self.watch.relabel()
@@ -201,13 +197,10 @@ class Recording:
         return self.labelling.part
 
     def set_mission(self, mission_id: str) -> None:
-        """Label what arrives from now on with another mission."""
+        """Label what arrives from now on with another mission; empty: a new one."""
         if self._started:
             self.watch.take()
-        self.labelling.begin_mission(mission_id)
-        self.watch.relabel()
-        self.pump.close_chunks()
-        self._log.info(f'from now on: {self.what}')
+        self._begin(self._missions.request(mission_id))
 
     def change_topics(self, add: Iterable[str], drop: Iterable[str]) -> None:
         """Record more topics, or fewer; raises ConfigurationError for what is no pattern."""
@@ -244,6 +237,25 @@ class Recording:
         self.pump.stop(self.settings.stop_timeout)
         if self.report.message:
             self._log.error(self.report.message)
+
+    def close(self) -> None:
+        """Leave the topic of missions."""
+        self._missions.close()
+
+    def _follow(self, mission: Mission) -> None:
+        if self._started:
+            self.watch.take()
+        if mission.mission_id != self.labelling.mission_id:
+            self._begin(mission)
+
+    def _begin(self, mission: Mission) -> None:
+        self.before_mission_change()
+        for topic in self.topics:
+            topic.tally.mission_messages = topic.tally.mission_bytes = 0
+        self.labelling.begin_mission(mission.mission_id)
+        self.watch.relabel()
+        self.pump.close_chunks()
+        self._log.info(f'from now on: {self.what}')
 
     def _take_rest(self) -> None:
         for _ in range(_LAST_ROUNDS):

@@ -38,6 +38,7 @@ class StatusReport:
             self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._paces: dict[str, TopicPace] = {}
         self._all = TopicPace()
+        self._started = node.get_clock().now().to_msg()
 
     def publish(self) -> None:
         """Publish them, as things are now."""
@@ -57,6 +58,7 @@ class StatusReport:
         recording, journal = self._recording, self._recording.pump.journal
         message = RecorderStatus()
         message.header.stamp = self._node.get_clock().now().to_msg()
+        message.started = self._started
         message.robot_id = recording.labelling.robot_id
         message.mission_id = recording.labelling.mission_id
         message.mode = int(recording.mode)
@@ -100,6 +102,8 @@ class StatusReport:
             left_out=tally.left_out,
             waiting=tally.waiting,
             bytes=tally.bytes,
+            mission_messages=tally.mission_messages,
+            mission_bytes=tally.mission_bytes,
             messages_per_s=pace.messages_per_s,
             bytes_per_s=pace.bytes_per_s,
         )

@@ -1,0 +1,122 @@
+"""
+What metrics tell besides samples: missions, events, units, signs of life.
+
+Facts travel with the samples, through the same spool and the same Kafka topic, so that they are
+in the stores exactly once and in order too. In JSON a fact is its class's name and its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+from twinsight_store.errors import RecordError
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The robot was there; also where no topic had anything new."""
+
+    robot_id: str
+    mission_id: str
+    time_ns: int
+
+
+@dataclass(frozen=True)
+class MissionStarted:
+    """A mission began; the same one again changes its labels only."""
+
+    robot_id: str
+    mission_id: str
+    time_ns: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MissionEnded:
+    """A mission ended on purpose."""
+
+    robot_id: str
+    mission_id: str
+    time_ns: int
+
+
+@dataclass(frozen=True)
+class MissionRecording:
+    """
+    What one recorder has taken for a mission so far; it replaces what was told before.
+
+    recorder  names one run of a recorder: its node and its start
+    topics    topic → messages and bytes
+    """
+
+    robot_id: str
+    mission_id: str
+    recorder: str
+    topics: Mapping[str, tuple[int, int]]
+
+    def __post_init__(self) -> None:
+        pairs = {topic: (messages, size) for topic, (messages, size) in self.topics.items()}
+        object.__setattr__(self, 'topics', pairs)  # JSON has lists
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    Something happened: an alert was raised or cleared, an anomaly was found.
+
+    kind      alert_raised, alert_cleared, anomaly, ...
+    severity  info, warn or error
+    data      what JSON can hold
+    """
+
+    robot_id: str
+    mission_id: str
+    time_ns: int
+    kind: str
+    severity: str
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """
+    What a metric is; told once for each metric of each run.
+
+    unit   as REP-103 has it, for example m, rad, m/s, V; '' for none
+    topic  where it comes from
+    field  the path to it in the topic's messages
+    """
+
+    robot_id: str
+    name: str
+    unit: str
+    topic: str
+    field: str
+
+
+Fact: TypeAlias = (
+    Alive | MissionStarted | MissionEnded | MissionRecording | Event | MetricInfo
+)
+
+_KINDS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (Alive, MissionStarted, MissionEnded, MissionRecording, Event, MetricInfo)
+}
+
+
+def to_json(fact: Fact) -> list[Any]:
+    """Return a fact as what JSON can hold."""
+    return [type(fact).__name__, asdict(fact)]
+
+
+def from_json(found: Any) -> Fact:
+    """Return the fact that JSON held; raises RecordError where it is none of this version."""
+    try:
+        name, fields = found
+        fact: Fact = _KINDS[name](**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(f'metrics: not a fact of this version: {found!r}'[:200]) from error
+    return fact
