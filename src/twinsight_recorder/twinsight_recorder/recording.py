@@ -81,7 +81,7 @@ class Recording:
             self.intake.gate = self._ring.add
         self.pump = Pump(
             self.intake, settings.store_settings, settings.chunk_rules(),
-            settings.journal_settings(node.get_fully_qualified_name()),
+            settings.spool.placed(settings.robot_id, node.get_fully_qualified_name()),
             Replicating(
                 settings.replication_rules(), settings.robot_id,
                 (store.bucket, *settings.buckets),

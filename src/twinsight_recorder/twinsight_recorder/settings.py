@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator, ValidationInfo
 
 from twinsight_recorder import setting_types as types
 from twinsight_recorder.field_rule import FieldRule
-from twinsight_recorder.journal_settings import JournalSettings
+from twinsight_recorder.spool_settings import SIZE, SpoolSettings
 from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import ConfigurationError
@@ -19,9 +17,7 @@ from twinsight_store.layout import DEFAULT_BUCKET, DEFAULT_SINGLE_RECORD_BYTES
 from twinsight_store.parameters import Seconds, Settings, Text
 from twinsight_store.record_builder import ChunkRules
 from twinsight_store.replication_rule import check_rules, ReplicationRule
-from twinsight_store.spool import SMALLEST_LIMIT
 
-_SIZE = 'a size in bytes, or text with a unit: 64kB, 1MB, 20GB, 1MiB'
 _DURATION = 'seconds, or text with a unit: 500ms, 1s, 2min'
 _PATTERNS = 'a list of topic names or regular expressions that match whole names'
 _TOPIC = 'the name of a topic, for example /diagnostics'
@@ -61,7 +57,7 @@ class StreamSettings(Settings):
 class QuotaSettings(Settings):
     """A further bucket; quota and quota_type count when it is made."""
 
-    quota: ByteSize = Field(ByteSize(0), description=f'0 for no limit, or {_SIZE}')
+    quota: ByteSize = Field(ByteSize(0), description=f'0 for no limit, or {SIZE}')
     quota_type: Literal['FIFO', 'HARD'] = Field('FIFO', description='FIFO or HARD')
 
 
@@ -70,27 +66,6 @@ class BucketSettings(QuotaSettings):
 
     bucket: Text = Field(DEFAULT_BUCKET, min_length=1, description='the name of a bucket')
     timeout: Seconds = Field(30.0, gt=0, description=_DURATION)
-
-
-class SpoolSettings(Settings):
-    """Where messages wait on disk until the store has them."""
-
-    folder: Text = Field(
-        '', description='a folder; empty: one in ~/.ros named after robot and node'
-    )
-    size: ByteSize = Field(
-        ByteSize(4_000_000_000), description=f'0 for no spool, or at least 1MB: {_SIZE}'
-    )
-    when_full: Literal['drop_oldest', 'drop_newest'] = Field(
-        'drop_oldest', description='drop_oldest or drop_newest'
-    )
-
-    @field_validator('size')
-    @classmethod
-    def _is_enough(cls, size: ByteSize) -> ByteSize:
-        if 0 < size < SMALLEST_LIMIT:
-            raise ValueError('too small')
-        return size
 
 
 class ReplicationSettings(Settings):
@@ -119,9 +94,9 @@ class ChunkSettings(Settings):
     """How small messages are gathered."""
 
     max_age: Seconds = Field(1.0, gt=0, le=60, description=f'up to 60 s: {_DURATION}')
-    max_size: ByteSize = Field(ByteSize(1_000_000), gt=0, description=_SIZE)
+    max_size: ByteSize = Field(ByteSize(1_000_000), gt=0, description=SIZE)
     single_record_size: ByteSize = Field(
-        ByteSize(DEFAULT_SINGLE_RECORD_BYTES), gt=0, description=_SIZE
+        ByteSize(DEFAULT_SINGLE_RECORD_BYTES), gt=0, description=SIZE
     )
 
 
@@ -156,7 +131,7 @@ class SnapshotSettings(Settings):
         {}, description='named rules, each with topic, when, before and after'
     )
     duration: Seconds = Field(30.0, gt=0, validate_default=True, description=_DURATION)
-    memory: ByteSize = Field(ByteSize(256_000_000), gt=0, description=_SIZE)
+    memory: ByteSize = Field(ByteSize(256_000_000), gt=0, description=SIZE)
 
     @field_validator('duration')
     @classmethod
@@ -194,7 +169,7 @@ class RecorderSettings(Settings):
     )
     diagnostics: bool = Field(True, description='true, or false for nothing on /diagnostics')
     memory_limit: ByteSize = Field(
-        ByteSize(256_000_000), gt=0, description=f'what may wait to be stored: {_SIZE}'
+        ByteSize(256_000_000), gt=0, description=f'what may wait to be stored: {SIZE}'
     )
     mode: Literal['continuous', 'snapshot'] = Field(
         'continuous', description='continuous or snapshot'
@@ -233,18 +208,6 @@ class RecorderSettings(Settings):
             max_age_ns=round(self.chunk.max_age * 1e9),
             max_bytes=int(self.chunk.max_size),
             single_record_bytes=int(self.chunk.single_record_size),
-        )
-
-    def journal_settings(self, node_name: str) -> JournalSettings:
-        """Return where messages wait on disk; node_name is fully qualified."""
-        home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
-        node = node_name.strip('/').replace('/', '_')
-        usual = home / 'twinsight' / 'spool' / self.robot_id / node
-        folder = self.spool.folder
-        return JournalSettings(
-            Path(folder).expanduser() if folder else usual,
-            int(self.spool.size),
-            keep_oldest=self.spool.when_full == 'drop_newest',
         )
 
     def replication_rules(self) -> list[ReplicationRule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from twinsight_recorder.intake import Intake
@@ -17,7 +17,7 @@ from twinsight_store.channel import Channel, QOS_KEY, TYPE_HASH_KEY
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.ros_qos import request_for, to_yaml
+from twinsight_store.ros_qos import is_too_strict, request_for, to_yaml
 
 ObserverOf = Callable[[type], Observer]
 """Gives the observer for a message class; raises ConfigurationError where it cannot."""
@@ -149,7 +149,7 @@ class TopicWatch:
         receiver = self._followed.get(name)
         if receiver is None:
             self._subscribe(topic, request)
-        elif _is_too_strict(receiver.qos, request):
+        elif is_too_strict(receiver.qos, request):
             receiver.take_waiting()
             receiver.end()
             self._subscribe(topic, request)
@@ -199,14 +199,3 @@ def _channel(
     if type_hash.startswith('RIHS'):
         metadata[TYPE_HASH_KEY] = type_hash
     return Channel(name, type_name, encoding, text, 'cdr', metadata)
-
-
-def _is_too_strict(ours: QoSProfile, wanted: QoSProfile) -> bool:
-    """Return whether a publisher that joined cannot serve our subscription."""
-    return (
-        ours.reliability == ReliabilityPolicy.RELIABLE
-        and wanted.reliability == ReliabilityPolicy.BEST_EFFORT
-    ) or (
-        ours.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        and wanted.durability == DurabilityPolicy.VOLATILE
-    )

@@ -1,9 +1,10 @@
 """
 Samples on their way: gathered in columns, and as the bytes that lie in a spool or in Kafka.
 
-The bytes: a version, the length of a JSON header, the number of samples, the header (source and number, series, texts,
-facts), then the columns as they are in memory: times (int64, Unix ns), numbers of series
-(uint32), values (float64), all little endian. Nothing of it is decoded row by row.
+The bytes: a version, the length of a JSON header, the number of samples, the header (source and
+number, series, texts, facts), then the columns as they are in memory: times (int64, Unix ns),
+numbers of series (uint32), values (float64), all little endian. Nothing of it is decoded row by
+row.
 """
 
 from __future__ import annotations
@@ -89,6 +90,11 @@ def encode(delivery: Delivery) -> bytes:
     )
 
 
+def samples_in(data: bytes | memoryview) -> int:
+    """Return how many samples a delivery's bytes hold, without decoding them."""
+    return int(_HEAD.unpack_from(data)[2]) if len(data) >= _HEAD.size else 0
+
+
 def decode(data: bytes | memoryview) -> Delivery:
     """Return the delivery that bytes hold; raises RecordError where they hold none."""
     try:
@@ -100,18 +106,17 @@ def decode(data: bytes | memoryview) -> Delivery:
         row_bytes = _TIMES.itemsize + _NUMBERS.itemsize + _VALUES.itemsize
         if len(data) != start + rows * row_bytes:
             raise ValueError('it is cut off')
-        columns = []
-        for kind in (_TIMES, _NUMBERS, _VALUES):
-            columns.append(np.frombuffer(data, kind, rows, start))
-            start += rows * kind.itemsize
+        times = np.frombuffer(data, _TIMES, rows, start)
+        numbers = np.frombuffer(data, _NUMBERS, rows, start + times.nbytes)
+        values = np.frombuffer(data, _VALUES, rows, start + times.nbytes + numbers.nbytes)
         series = [Series(*each) for each in header['series']]
-        if rows and int(columns[1].max()) >= len(series):
+        if rows and int(numbers.max()) >= len(series):
             raise ValueError('a sample has no series')
         return Delivery(
             header['source'],
             header['number'],
             MetricBatch(
-                series, *columns,
+                series, times, numbers, values,
                 {int(row): text for row, text in header['texts'].items()},
                 [metric_fact.from_json(each) for each in header['facts']],
             ),

@@ -22,8 +22,8 @@ from twinsight_store.errors import ConfigurationError
 _ROS_OWN = ('use_sim_time', 'start_type_description_service')
 _ROS_OWN_PREFIX = 'qos_overrides.'
 
-_DURATION = re.compile(r'(\d+(?:\.\d+)?)\s*(ms|s|min|h)')
-_UNIT_S = {'ms': 0.001, 's': 1.0, 'min': 60.0, 'h': 3600.0}
+_DURATION = re.compile(r'(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)')
+_UNIT_S = {'ms': 0.001, 's': 1.0, 'min': 60.0, 'h': 3600.0, 'd': 86_400.0}
 
 
 def _seconds(value: object) -> object:
@@ -36,7 +36,7 @@ def _seconds(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-"""A duration: seconds, or text with a unit (``500ms``, ``1s``, ``2min``, ``1h``)."""
+"""A duration: seconds, or text with a unit (``500ms``, ``1s``, ``2min``, ``1h``, ``30d``)."""
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, (int, float)) else v)]
 """Text; ROS makes a number of what looks like one, this makes text of it again."""

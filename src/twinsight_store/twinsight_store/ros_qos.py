@@ -88,6 +88,17 @@ def is_latched(qos: QoSProfile) -> bool:
     return bool(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+def is_too_strict(ours: QoSProfile, wanted: QoSProfile) -> bool:
+    """Return whether a subscription lacks a publisher that joined; wanted is what suits all."""
+    return (
+        ours.reliability == ReliabilityPolicy.RELIABLE
+        and wanted.reliability == ReliabilityPolicy.BEST_EFFORT
+    ) or (
+        ours.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        and wanted.durability == DurabilityPolicy.VOLATILE
+    )
+
+
 def _is(offer: dict[str, Any], key: str, word: str, number: int) -> bool:
     return str(offer.get(key)).lower() in (word, str(number))
 
