@@ -1,7 +1,8 @@
 # TwinSight: the everyday commands. `make` alone lists them.
 #
 # Nothing here needs root. What set-up downloads and builds stays in .venv, install and .twinsight
-# of this checkout, and in ~/.cache/twinsight.
+# of this checkout, and in ~/.cache/twinsight; for root, whom PostgreSQL refuses, what others cannot
+# reach there is in /var/lib/twinsight.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ setup:  ## get ROS 2 and what else is missing, and build the workspace
 build:  ## build the workspace, also when nothing changed
 	@$(BARE) set_up --no-servers --rebuild
 
-servers:  ## start ReductStore on this machine and print its URL
+servers:  ## start ReductStore, PostgreSQL and Redis on this machine and print their URLs
 	@$(BARE) servers start
 
 stop:  ## end the servers that `make servers` started

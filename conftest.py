@@ -29,6 +29,9 @@ from twinsight_tools.launch import Program  # noqa: E402
 from twinsight_tools.private import PrivateServer  # noqa: E402
 from twinsight_tools.ros_domain import own_ros_domain  # noqa: E402
 
+# The servers of the metrics: PostgreSQL, TimescaleDB, Redis, Kafka.
+pytest_plugins = ['pytest_servers']
+
 
 @pytest.fixture(scope='session')
 def reduct_binary() -> Program:

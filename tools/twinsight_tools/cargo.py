@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import fcntl
 import os
 from pathlib import Path
 import re
 import shutil
 import subprocess
 
+from . import cache
 from .command import run_quietly
 from .messages import say
 from .progress import elapsed
@@ -26,8 +26,7 @@ class Crate:
     minimum: tuple[int, int]
 
     def folder(self, env: Mapping[str, str]) -> Path:
-        cache = env.get('XDG_CACHE_HOME') or str(Path(env.get('HOME') or Path.home()) / '.cache')
-        return Path(cache) / 'twinsight' / f'{self.name}-{self.version}'
+        return cache.folder(f'{self.name}-{self.version}', env)
 
     def binary(self, env: Mapping[str, str]) -> Path:
         return self.folder(env) / self.name
@@ -56,13 +55,7 @@ def build(crate: Crate, env: Mapping[str, str], *, label: str, log: Path) -> Pat
     not build at once: the second waits.
     """
     folder, binary = crate.folder(env), crate.binary(env)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(label, f'another checkout builds it in {folder}: waiting')
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with cache.alone(folder, label):
         if not binary.exists():
             say(label, f'cargo build, once, takes some minutes; cached in {folder}')
             seconds = run_quietly(

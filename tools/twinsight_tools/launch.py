@@ -28,13 +28,19 @@ class Program:
 
 @dataclass(frozen=True)
 class Launch:
-    """One start of a server. `container` names what a killed `docker run` may leave behind."""
+    """
+    One start of a server.
+
+    `container` names what a killed `docker run` may leave behind; `end_leftovers` ends processes
+    that a killed server started and left behind.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     port: int
     url: str
     container: str = ''
+    end_leftovers: Callable[[], None] = lambda: None
 
     @property
     def death_signal(self) -> signal.Signals:
@@ -42,7 +48,9 @@ class Launch:
         return signal.SIGTERM if self.container else signal.SIGKILL
 
     def clear(self) -> None:
+        """Take away what a killed server may have left behind."""
         remove_container(self.container)
+        self.end_leftovers()
 
 
 class Kind(Protocol):
@@ -52,6 +60,7 @@ class Kind(Protocol):
     title: str
     variable: str
     usual_port: int
+    stop_signal: signal.Signals  # asks it to end at once, in good order
 
     def locate(self, env: Mapping[str, str]) -> Program | None:
         """Find the program at hand; None where it has to be built or fetched first."""

@@ -104,9 +104,9 @@ class PrivateServer:
             self._launch.clear()
 
     def stop(self) -> None:
-        """End the server in good order (SIGTERM), and by force where that takes too long."""
+        """End the server in good order, and by force where that takes too long."""
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(self._kind.stop_signal)
             try:
                 self._process.wait(STOP_TIMEOUT_S)
                 return

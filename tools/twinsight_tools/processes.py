@@ -64,9 +64,15 @@ def _start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess
         )
 
 
-def end(pid: int, started: int, *, timeout_s: float = 10.0) -> bool:
-    """End a process: SIGTERM, and SIGKILL after `timeout_s`. True where SIGTERM was enough."""
-    for number, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, 5.0)):
+def end(
+    pid: int,
+    started: int,
+    *,
+    first: signal.Signals = signal.SIGTERM,
+    timeout_s: float = 10.0,
+) -> bool:
+    """End a process: `first`, and SIGKILL after `timeout_s`. True where `first` was enough."""
+    for number, patience_s in ((first, timeout_s), (signal.SIGKILL, 5.0)):
         if not same(pid, started):
             return True
         try:
@@ -79,5 +85,5 @@ def end(pid: int, started: int, *, timeout_s: float = 10.0) -> bool:
                 break
             time.sleep(0.02)
         else:
-            return number is signal.SIGTERM
+            return number is first
     return False

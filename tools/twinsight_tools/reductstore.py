@@ -8,12 +8,11 @@ import http.client
 import os
 from pathlib import Path
 import shutil
-import subprocess
+import signal
 import urllib.error
 import urllib.request
 
-from . import cargo
-from .command import run_quietly
+from . import cargo, docker
 from .launch import Kind, Launch, Program
 from .messages import say, ToolError
 from .private import PrivateServer
@@ -35,12 +34,13 @@ class ReductStore:
     title = 'ReductStore'
     variable = 'TWINSIGHT_REDUCT_URL'
     usual_port = 8383
+    stop_signal = signal.SIGTERM
 
     def locate(self, env: Mapping[str, str]) -> Program | None:
         binary = shutil.which('reductstore', path=env.get('PATH', ''))
         if binary:
             return Program(f'binary on PATH: {binary}', binary=Path(binary))
-        if _docker('image', 'inspect', IMAGE, env=env):
+        if docker.has_image(IMAGE, env):
             return _IMAGE_PROGRAM
         cached = CRATE.binary(env)
         if cached.exists():
@@ -49,7 +49,7 @@ class ReductStore:
 
     def provide(self, env: Mapping[str, str], logs: Path) -> Program:
         program = self.locate(env)
-        if program is None and _docker('info', env=env):
+        if program is None and docker.runs(env):
             program = self._pull(env, logs)
         if program is None:
             binary = cargo.build(CRATE, env, label=self.title, log=logs / 'reductstore-build.log')
@@ -60,14 +60,7 @@ class ReductStore:
         """Pull the image; None where that fails, as behind a firewall, and cargo can build it."""
         log = logs / 'reductstore-pull.log'
         try:
-            run_quietly(
-                ['docker', 'pull', IMAGE],
-                label=self.title,
-                task=f'docker pull {IMAGE}',
-                log=log,
-                describe=lambda line: line.strip() or None,
-                env=env,
-            )
+            docker.pull(IMAGE, env, label=self.title, log=log)
         except ToolError:
             if not cargo.cargo_fits(CRATE, env):
                 raise
@@ -76,7 +69,7 @@ class ReductStore:
         return _IMAGE_PROGRAM
 
     def lacking(self, env: Mapping[str, str]) -> list[str]:
-        if self.locate(env) or cargo.cargo_fits(CRATE, env) or _docker('info', env=env):
+        if self.locate(env) or cargo.cargo_fits(CRATE, env) or docker.runs(env):
             return []
         oldest = '.'.join(str(part) for part in CRATE.minimum)
         return [
@@ -117,18 +110,6 @@ def _container(
     for variable in access:
         argv += ['--env', variable]  # the value comes from `env`, out of sight of `ps`
     return Launch((*argv, image), env, port, url, container=name)
-
-
-def _docker(*arguments: str, env: Mapping[str, str]) -> bool:
-    """Tell whether a docker engine runs and answers this with success."""
-    docker = shutil.which('docker', path=env.get('PATH', ''))
-    if docker is None:
-        return False
-    try:
-        argv = [docker, *arguments]
-        return subprocess.run(argv, capture_output=True, timeout=10, env=dict(env)).returncode == 0
-    except (OSError, subprocess.SubprocessError):
-        return False
 
 
 def _answers(url: str) -> bool:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import fcntl
 import os
 
-from . import identity, missing, processes, reductstore, state
+from . import identity, missing, postgres, processes, redis_server, reductstore, state
 from .launch import free_again, free_port, Kind, Program, remove_container, wait_until_ready
 from .messages import say, ToolError
 from .state import Entry
 from .workspace import here, Workspace
 
 # Every server of the suite; one more is one module and one more entry here.
-KINDS: tuple[Kind, ...] = (reductstore.SERVER,)
+KINDS: tuple[Kind, ...] = (reductstore.SERVER, postgres.SERVER, redis_server.SERVER)
 
 
 def lacking(env: Mapping[str, str]) -> list[str]:
@@ -60,7 +60,7 @@ def _start_one(kind: Kind, env: Mapping[str, str], workspace: Workspace) -> None
             say(kind.title, f'{before.url} (running, pid {before.pid}, {before.found})')
             return
         say(kind.title, f'pid {before.pid} runs but does not answer at {before.url}: ending it')
-        processes.end(before.pid, before.process_start)
+        processes.end(before.pid, before.process_start, first=kind.stop_signal)
     if before:
         say(kind.title, f'pid {before.pid} is gone: starting again on the same data')
         remove_container(before.container)
@@ -100,7 +100,9 @@ def stop(workspace: Workspace) -> None:
                 say(kind.title, 'not running')
                 continue
             if identity.same(entry.pid, entry.process_start):
-                clean = processes.end(entry.pid, entry.process_start)
+                clean = processes.end(
+                    entry.pid, entry.process_start, first=kind.stop_signal
+                )
                 say(kind.title, f'{"ended" if clean else "killed"} pid {entry.pid} ({entry.url})')
             else:
                 say(kind.title, f'pid {entry.pid} was gone already')
