@@ -16,25 +16,31 @@ _TIME_OPTIONS = ('--from', '--to')
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that select data to a command's parser."""
-    group = parser.add_argument_group('selection')
-    group.add_argument('--robot', action='append', default=[], metavar='ID', help='robot id')
-    group.add_argument('--mission', action='append', default=[], metavar='ID', help='mission id')
+    group = add_mission_arguments(parser)
     group.add_argument('--sensor', action='append', default=[], metavar='TYPE', help='sensor type')
     group.add_argument(
         '--topic', action='append', default=[], metavar='GLOB',
         help='topic, or a pattern such as "/camera/*"; may be given several times',
     )
     group.add_argument(
+        '--bucket', action='append', default=[], metavar='NAME',
+        help=f'bucket in ReductStore ({DEFAULT_BUCKET}); several are read as if they were one',
+    )
+
+
+def add_mission_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options that select missions of robots; return their group."""
+    group = parser.add_argument_group('selection')
+    group.add_argument('--robot', action='append', default=[], metavar='ID', help='robot id')
+    group.add_argument('--mission', action='append', default=[], metavar='ID', help='mission id')
+    group.add_argument(
         '--from', dest='from_time', metavar='TIME', help=f'start, included: {ACCEPTED}'
     )
     group.add_argument('--to', dest='to_time', metavar='TIME', help='end, excluded')
     group.add_argument(
-        '--label', action='append', default=[], metavar='NAME=VALUE', help='label of the records'
+        '--label', action='append', default=[], metavar='NAME=VALUE', help='label of the data'
     )
-    group.add_argument(
-        '--bucket', action='append', default=[], metavar='NAME',
-        help=f'bucket in ReductStore ({DEFAULT_BUCKET}); several are read as if they were one',
-    )
+    return group
 
 
 def join_relative_times(arguments: Sequence[str]) -> list[str]:
@@ -50,13 +56,15 @@ def join_relative_times(arguments: Sequence[str]) -> list[str]:
 
 def selection_from(arguments: argparse.Namespace) -> Selection:
     """Return the selection that was typed; raise ConfigurationError where it is no selection."""
+    chosen = {}
     for name in ('robot', 'mission', 'sensor', 'topic'):
-        _check_not_empty(name, getattr(arguments, name))
+        chosen[name] = tuple(getattr(arguments, name, ()))
+        _check_not_empty(name, chosen[name])
     return Selection(
-        robots=tuple(arguments.robot),
-        missions=tuple(arguments.mission),
-        sensors=tuple(arguments.sensor),
-        topics=tuple(arguments.topic),
+        robots=chosen['robot'],
+        missions=chosen['mission'],
+        sensors=chosen['sensor'],
+        topics=chosen['topic'],
         from_ns=_time('--from', arguments.from_time),
         to_ns=_time('--to', arguments.to_time),
         labels=labels_from(arguments.label),
