@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,22 @@ def test_a_sample_without_series_is_refused():
     batch = MetricBatch([], np.array([1]), np.array([0], np.uint32), np.array([1.0]))
     with pytest.raises(RecordError, match='no series'):
         decode(encode(Delivery('s', 1, batch)))
+
+
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [
+        (b'["robot_05","mission_42","state"]', b'["robot_05","mission_42",123456]'),
+        (b'"1":"DRIVING', b'"x":"DRIVING'),
+        (b'"time_ns":3', b'"time_ns":{}'),
+        (b'"topics":{"/scan":[10,2000]}', b'"topics":["/scan",[10,2000]]'),
+    ],
+)
+def test_a_header_with_other_kinds_of_values_is_refused(before, after):
+    data = encode(Delivery('s', 1, BATCH))
+    assert before in data
+    size = len(after) - len(before)
+    version, length, rows = struct.unpack_from('<BII', data)
+    changed = struct.pack('<BII', version, length + size, rows) + data[9:].replace(before, after)
+    with pytest.raises(RecordError):
+        decode(changed)

@@ -109,17 +109,23 @@ def decode(data: bytes | memoryview) -> Delivery:
         times = np.frombuffer(data, _TIMES, rows, start)
         numbers = np.frombuffer(data, _NUMBERS, rows, start + times.nbytes)
         values = np.frombuffer(data, _VALUES, rows, start + times.nbytes + numbers.nbytes)
-        series = [Series(*each) for each in header['series']]
+        series = [Series(*map(_text, each)) for each in header['series']]
         if rows and int(numbers.max()) >= len(series):
             raise ValueError('a sample has no series')
         return Delivery(
-            header['source'],
-            header['number'],
+            _text(header['source']),
+            int(header['number']),
             MetricBatch(
                 series, times, numbers, values,
-                {int(row): text for row, text in header['texts'].items()},
+                {int(row): _text(text) for row, text in header['texts'].items()},
                 [metric_fact.from_json(each) for each in header['facts']],
             ),
         )
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise RecordError(f'metrics: {len(data)} bytes hold no batch ({error})') from error
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f'{found!r} is no text')
+    return found

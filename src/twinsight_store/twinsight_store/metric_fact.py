@@ -8,7 +8,7 @@ in the stores exactly once and in order too. In JSON a fact is its class's name 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeAlias
 
 from twinsight_store.errors import RecordError
@@ -106,6 +106,13 @@ _KINDS: dict[str, type] = {
     for kind in (Alive, MissionStarted, MissionEnded, MissionRecording, Event, MetricInfo)
 }
 
+_PYTHON: dict[str, type] = {'str': str, 'int': int}
+_TYPES = {
+    name: {each.name: _PYTHON.get(str(each.type), dict) for each in fields(kind)}
+    for name, kind in _KINDS.items()
+}
+"""Of each fact the fields and what they hold in JSON."""
+
 
 def to_json(fact: Fact) -> list[Any]:
     """Return a fact as what JSON can hold."""
@@ -115,8 +122,11 @@ def to_json(fact: Fact) -> list[Any]:
 def from_json(found: Any) -> Fact:
     """Return the fact that JSON held; raises RecordError where it is none of this version."""
     try:
-        name, fields = found
-        fact: Fact = _KINDS[name](**fields)
-    except (KeyError, TypeError, ValueError) as error:
+        name, given = found
+        fact: Fact = _KINDS[name](**given)
+        for key, kind in _TYPES[name].items():
+            if not isinstance(given.get(key, kind()), kind):
+                raise TypeError(f'{key} is no {kind.__name__}')
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f'metrics: not a fact of this version: {found!r}'[:200]) from error
     return fact
