@@ -6,6 +6,7 @@ setup(
     name=package_name,
     version='0.1.0',
     packages=find_packages(exclude=['test']),
+    package_data={package_name: ['*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
@@ -20,6 +21,10 @@ setup(
             'recorder = twinsight_recorder.recorder:main',
             'record-ctl = twinsight_recorder.record_ctl:main',
             'import_bag = twinsight_recorder.import_bag:main',
+            'metrics_recorder = twinsight_recorder.metrics_recorder:main',
+            'metrics_writer = twinsight_recorder.metrics_writer:main',
+            'alerts = twinsight_recorder.alerts:main',
+            'missions = twinsight_recorder.missions:main',
         ],
     },
 )

@@ -23,6 +23,7 @@ TakerOf = Callable[[str, str], 'Take | None']
 """Gives what takes a topic's messages, by name and type; None where nobody wants them."""
 
 _MOST_IN_ONE_TURN = 1000
+_REPAIR_NS = 2_000_000_000
 
 
 @dataclass
@@ -30,6 +31,20 @@ class _Followed:
     type_name: str
     subscription: Subscription
     take: Take
+    last_ns: int = 0
+
+    def time_of(self, receive_ns: int) -> int:
+        """
+        Return when a message came: at least a microsecond after the one before it.
+
+        A database knows no finer time, and the order must be seen there. A message that waited
+        for one before it, which DDS had to send again, came when that came. A clock that was set
+        back is followed.
+        """
+        if self.last_ns - _REPAIR_NS < receive_ns < self.last_ns + 1000:
+            receive_ns = self.last_ns + 1000
+        self.last_ns = receive_ns
+        return receive_ns
 
 
 class StateTopics:
@@ -121,7 +136,7 @@ class StateTopics:
         )
 
     def _take_from(self, topic: _Followed) -> int:
-        subscription, give = topic.subscription, topic.take
+        subscription, give, time_of = topic.subscription, topic.take, topic.time_of
         with subscription.handle:
             take, cls = subscription.handle.take_message, subscription.msg_type
             for count in range(_MOST_IN_ONE_TURN):
@@ -129,7 +144,7 @@ class StateTopics:
                 if taken is None:
                     return count
                 data, info = taken
-                give(data, info['received_timestamp'] or time.time_ns())
+                give(data, time_of(info['received_timestamp'] or time.time_ns()))
         return _MOST_IN_ONE_TURN
 
     def _problem(self, name: str, text: str) -> None:

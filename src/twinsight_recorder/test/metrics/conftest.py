@@ -1,0 +1,162 @@
+"""A robot's node, and a metrics recorder beside it, with stores of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import json
+from pathlib import Path
+import signal
+import threading
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+import redis
+import yaml
+
+from twinsight_interfaces.msg import Alert, MetricsStatus
+
+DEEP = QoSProfile(depth=1000)
+
+
+class Metrics:
+    """
+    A robot's node, served in a thread, and what a metrics recorder writes of it.
+
+    statuses, alerts  all that the recorder published
+    """
+
+    def __init__(self, ros: Any, folder: Path, postgres_url: str, redis_url: str) -> None:
+        self.ros = ros
+        self.folder = folder
+        self.postgres_url = postgres_url
+        self.redis_url = redis_url
+        self.environment = {
+            'TWINSIGHT_POSTGRES_URL': postgres_url, 'TWINSIGHT_REDIS_URL': redis_url,
+        }
+        self.node = ros.node('robot')
+        self.statuses: list[MetricsStatus] = []
+        self.alerts: list[Alert] = []
+        self.node.create_subscription(
+            MetricsStatus, '/metrics_recorder/status', self.statuses.append, 100
+        )
+        self.node.create_subscription(Alert, '/metrics_recorder/alerts', self.alerts.append, 100)
+        self._executor = SingleThreadedExecutor(context=ros.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._executor.shutdown()
+        self._thread.join(5)
+
+    def start(self, *extra: str, settings: dict[str, Any] | None = None, **given: object) -> Any:
+        """Start a metrics recorder; settings go into a parameter file, ``given`` are ``-p``."""
+        parameters = {
+            'robot_id': 'robot_05', 'mission_id': 'A', 'mission_wait': 0.1, 'diagnostics': 'false',
+            **given,
+        }
+        words = [
+            word for name, value in parameters.items() if value != ''
+            for word in ('-p', f'{name}:={value}')
+        ]
+        if settings:
+            file = self.folder / 'metrics.yaml'
+            file.write_text(yaml.safe_dump({'/**': {'ros__parameters': settings}}))
+            words += ['--params-file', str(file)]
+        return self.ros.start(
+            'twinsight_recorder', 'metrics_recorder', '--ros-args', *words, *extra,
+            **self.environment,
+        )
+
+    def publisher(self, topic: str, kind: type, qos: QoSProfile = DEEP) -> Publisher:
+        """Return a publisher."""
+        return self.node.create_publisher(kind, topic, qos)
+
+    def wait(self, until: Callable[[], object], timeout_s: float = 30.0) -> None:
+        """Return when the condition holds; fail where it never does."""
+        end = time.monotonic() + timeout_s
+        while not until():
+            assert time.monotonic() < end, 'it did not happen in time'
+            time.sleep(0.02)
+
+    def wait_for_subscriber(self, *publishers: Publisher) -> None:
+        """Return when the recorder is subscribed to each."""
+        self.wait(lambda: all(each.get_subscription_count() for each in publishers))
+
+    def wait_until_taking(self) -> None:
+        """Return when a recorder that was just started has taken messages that stream in."""
+        seen = len(self.statuses)
+        self.wait(lambda: any(status.messages for status in self.statuses[seen:]))
+
+    def ask(self, name: str, kind: Any, **fields: object) -> Any:
+        """Return the answer of a service."""
+        client = self.node.create_client(kind, name)
+        assert client.wait_for_service(20)
+        future = client.call_async(kind.Request(**fields))
+        self.wait(future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def end(self, recorder: Any, code: int = 0) -> MetricsStatus:
+        """End the recorder, which must have written all; return its last status."""
+        assert recorder.end(30, ask=signal.SIGINT) == code, recorder.text()
+        time.sleep(0.1)  # the last status is on its way
+        return self.statuses[-1] if self.statuses else MetricsStatus()
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what the database answers."""
+        with self.connection() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def connection(self) -> psycopg.Connection[Any]:
+        """Return a connection to the database."""
+        return psycopg.connect(self.postgres_url)
+
+    def history(self, name: str, robot_id: str = 'robot_05') -> list[Any]:
+        """Return the values, or texts, of a metric in the order of time."""
+        return [
+            text if value is None else value for value, text in self.rows(
+                'SELECT value, text FROM metric WHERE robot_id = %s AND name = %s ORDER BY time',
+                robot_id, name,
+            )
+        ]
+
+    def latest(self, robot_id: str = 'robot_05') -> dict[str, Any]:
+        """Return what Redis has as the latest values."""
+        with redis.Redis.from_url(self.redis_url, decode_responses=True) as client:
+            found = client.hgetall(f'twinsight:live:{robot_id}')
+        return {name: json.loads(text) for name, text in found.items()}
+
+    def stream(self, name: str, robot_id: str = 'robot_05') -> list[Any]:
+        """Return the values of a metric in Redis' stream, in its order."""
+        with redis.Redis.from_url(self.redis_url, decode_responses=True) as client:
+            entries = client.xrange(f'twinsight:metrics:{robot_id}')
+        groups = [json.loads(fields['data'])['values'] for _, fields in entries]
+        return [group[name] for group in groups if name in group]
+
+
+@pytest.fixture
+def metrics(
+    ros: Any, tmp_path: Path, postgres_url: str, redis_url: str
+) -> Iterator[Metrics]:
+    """Give a robot's node and stores, for a metrics recorder that the test starts."""
+    bench = Metrics(ros, tmp_path, postgres_url, redis_url)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def own_metrics(
+    ros: Any, tmp_path: Path, postgres_server: Any, redis_server: Any
+) -> Iterator[Metrics]:
+    """Give a robot's node, and servers of the test's own that it may end."""
+    bench = Metrics(ros, tmp_path, postgres_server.url, redis_server.url)
+    bench.postgres, bench.redis = postgres_server, redis_server
+    yield bench
+    bench.close()

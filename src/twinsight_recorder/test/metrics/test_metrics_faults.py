@@ -1,0 +1,168 @@
+"""Stores that are killed, restarted, slow or read-only: every sample arrives once, in order."""
+
+import threading
+import time
+
+import psycopg
+from std_msgs.msg import Int64
+
+from twinsight_interfaces.msg import MetricSinkStatus
+
+
+class Counter:
+    """Publishes 0, 1, 2, ... in a thread, so many a second."""
+
+    def __init__(self, publisher, rate):
+        self.next = 0
+        self._publisher = publisher
+        self._period_s = 1.0 / rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def wait_for(self, more):
+        end = self.next + more
+        while self.next < end:
+            time.sleep(0.01)
+
+    def _run(self):
+        while not self._stop.wait(self._period_s):
+            self._publisher.publish(Int64(data=self.next))
+            self.next += 1
+
+
+def sink(metrics, name):
+    return next(each for each in metrics.statuses[-1].sinks if each.name == name)
+
+
+def assert_all_is_there(metrics, recorder, last):
+    metrics.end(recorder)
+    history = metrics.history('count')
+    assert history == [*range(int(history[0]), last)]
+    assert metrics.stream('count') == history
+
+
+def stop_and_wait_until_written(metrics, counter, recorder):
+    metrics.wait(lambda: metrics.latest().get('count', {}).get('value') == counter.next - 1)
+    metrics.wait(lambda: metrics.history('count')[-1] == counter.next - 1)
+    assert_all_is_there(metrics, recorder, counter.next)
+
+
+def test_stores_that_are_killed_and_restarted_get_every_sample_once_in_order(own_metrics):
+    metrics = own_metrics
+    publisher = metrics.publisher('/count', Int64)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(publisher)
+    with Counter(publisher, 200) as counter:
+        for _ in range(2):
+            counter.wait_for(150)
+            metrics.redis.kill()
+            counter.wait_for(150)
+            assert metrics.history('count')[-1] > counter.next - 200  # Redis holds up nobody
+            metrics.postgres.kill()
+            counter.wait_for(100)
+            metrics.redis.restart()
+            counter.wait_for(100)
+            metrics.postgres.restart()
+        counter.wait_for(100)
+    stop_and_wait_until_written(metrics, counter, recorder)
+    assert 'Redis at 127.0.0.1' in recorder.text()
+    assert 'PostgreSQL at 127.0.0.1' in recorder.text()
+    assert 'Traceback' not in recorder.text()
+
+
+def test_what_a_killed_recorder_accepted_while_both_stores_were_away_is_written_by_the_next(
+    own_metrics,
+):
+    metrics = own_metrics
+    publisher = metrics.publisher('/count', Int64)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(publisher)
+    for first in (0, 500):
+        for number in range(first, first + 500):
+            publisher.publish(Int64(data=number))
+            time.sleep(0.001)
+        metrics.wait(lambda n=first + 500: metrics.statuses[-1].samples == n)
+        if first == 0:
+            metrics.wait(lambda: len(metrics.history('count')) == 500)
+            metrics.redis.kill()
+            metrics.postgres.kill()
+    recorder.kill()
+    metrics.redis.restart()
+    metrics.postgres.restart()
+    recorder = metrics.start()
+    metrics.wait(lambda: len(metrics.history('count')) == 1000)
+    metrics.wait(lambda: len(metrics.stream('count')) == 1000)
+    metrics.end(recorder)
+    assert metrics.history('count') == metrics.stream('count') == [*range(1000)]
+    assert 'samples of an earlier recorder' in recorder.text()
+
+
+def test_a_recorder_that_is_killed_over_and_over_doubles_nothing(own_metrics):
+    metrics = own_metrics
+    publisher = metrics.publisher('/count', Int64)
+    with Counter(publisher, 300) as counter:
+        for _ in range(4):
+            recorder = metrics.start()
+            metrics.wait_until_taking()
+            counter.wait_for(150)
+            recorder.kill()
+        recorder = metrics.start()
+        metrics.wait_until_taking()
+        counter.wait_for(150)
+    metrics.wait(lambda: metrics.history('count')[-1] == counter.next - 1)
+    metrics.end(recorder)
+    history = metrics.history('count')
+    assert history == sorted(set(history))
+    assert metrics.stream('count') == history
+    gaps = [after - before for before, after in zip(history, history[1:], strict=False)]
+    assert sum(gap > 1 for gap in gaps) <= 4  # only while no recorder was there
+
+
+def test_a_database_that_is_read_only_for_a_while_holds_up_neither_redis_nor_the_node(own_metrics):
+    metrics = own_metrics
+    publisher = metrics.publisher('/count', Int64)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(publisher)
+    with Counter(publisher, 200) as counter:
+        counter.wait_for(100)
+        set_read_only(metrics, 'on')
+        metrics.wait(lambda: sink(metrics, 'timescaledb').state == MetricSinkStatus.REFUSING)
+        counter.wait_for(200)
+        assert metrics.latest()['count']['value'] > counter.next - 100
+        assert metrics.history('count')[-1] < counter.next - 150
+        assert 'read-only' in sink(metrics, 'timescaledb').message
+        set_read_only(metrics, 'off')
+        counter.wait_for(100)
+    stop_and_wait_until_written(metrics, counter, recorder)
+
+
+def test_a_database_that_hangs_is_noticed_and_gets_everything_later(own_metrics):
+    metrics = own_metrics
+    publisher = metrics.publisher('/count', Int64)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(publisher)
+    with Counter(publisher, 200) as counter:
+        counter.wait_for(100)
+        with psycopg.connect(metrics.postgres_url) as connection:
+            connection.execute('LOCK TABLE metric IN ACCESS EXCLUSIVE MODE')  # nobody may write
+            counter.wait_for(400)
+            assert metrics.latest()['count']['value'] > counter.next - 100
+            assert sink(metrics, 'timescaledb').waiting > 200
+            assert metrics.statuses[-1].dropped == 0
+        counter.wait_for(100)
+    stop_and_wait_until_written(metrics, counter, recorder)
+
+
+def set_read_only(metrics, value):
+    with psycopg.connect(metrics.postgres_url, autocommit=True) as connection:
+        connection.execute('SET default_transaction_read_only = off')
+        connection.execute(f'ALTER SYSTEM SET default_transaction_read_only = {value}')
+        connection.execute('SELECT pg_reload_conf()')

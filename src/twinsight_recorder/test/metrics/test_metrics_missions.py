@@ -1,0 +1,156 @@
+"""Missions of a robot: recorder and metrics recorder together, and what the table says of them."""
+
+import json
+import os
+import subprocess
+import time
+
+from diagnostic_msgs.msg import KeyValue
+from nav_msgs.msg import Odometry
+import pytest
+from rclpy.serialization import serialize_message
+from twinsight_demo.child import executable
+
+from twinsight_interfaces.msg import RecorderStatus
+from twinsight_interfaces.srv import EndMission, SetMission, StartMission
+from twinsight_store.connection import URL_VARIABLE
+from twinsight_store.read import read
+from twinsight_store.selection import Selection
+
+
+@pytest.fixture
+def robot(metrics, store_settings):
+    """A robot with both recorders, and odometry to publish."""
+    metrics.store = store_settings
+    metrics.recorder_statuses = []
+    metrics.node.create_subscription(
+        RecorderStatus, '/recorder/status', metrics.recorder_statuses.append, 100
+    )
+    metrics.odom = metrics.publisher('/odom', Odometry)
+    return metrics
+
+
+def start_recorder(robot, mission_id=''):
+    words = ['-p', 'robot_id:=robot_05', '-p', f'store.bucket:={robot.store.bucket}']
+    if mission_id:
+        words += ['-p', f'mission_id:={mission_id}']
+    return robot.ros.start(
+        'twinsight_recorder', 'recorder', '--ros-args', *words, '-p', 'diagnostics:=false',
+        '-p', 'topics.include:=[/odom]',
+        **{URL_VARIABLE: robot.store.url},
+    )
+
+
+def publish(robot, numbers):
+    for number in numbers:
+        message = Odometry()
+        message.pose.pose.position.x = 0.1 * number
+        robot.odom.publish(message)
+        time.sleep(0.005)
+
+
+def recorded_x(robot, mission_id):
+    selection = Selection(missions=(mission_id,), topics=('/odom',))
+    return len(list(read(selection, robot.store)))
+
+
+def listed(robot, *arguments):
+    command = executable('twinsight_recorder', 'missions', '--json', *arguments)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60,
+        env={**os.environ, **robot.environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot):
+    recorder = start_recorder(robot)
+    metrics_recorder = robot.start(mission_id='')
+    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
+    robot.wait(lambda: robot.statuses and robot.recorder_statuses)
+    first = robot.statuses[-1].mission_id
+    assert robot.recorder_statuses[-1].mission_id == first  # nobody named it: they agree on one
+    publish(robot, range(50))
+    began_ns = time.time_ns()
+    answer = robot.ask(
+        '/start_mission', StartMission, mission_id='run_1',
+        labels=[KeyValue(key='site', value='hall 2')],
+    )
+    assert (answer.success, answer.mission_id) == (True, 'run_1')
+    robot.wait(lambda: robot.recorder_statuses[-1].mission_id == 'run_1')
+    publish(robot, range(50, 151))
+    wrong = robot.ask('/end_mission', EndMission, mission_id='run_7')
+    assert not wrong.success
+    assert wrong.message == 'mission run_7 is not the one of now: that is run_1'
+    ended_ns = time.time_ns()
+    ended = robot.ask('/end_mission', EndMission)
+    assert (ended.success, ended.mission_id) == (True, 'run_1')
+    robot.wait(lambda: robot.recorder_statuses[-1].mission_id not in ('run_1', first))
+    publish(robot, range(151, 181))
+    robot.ask('/recorder/set_mission', SetMission, mission_id='run_2')
+    robot.wait(lambda: robot.statuses[-1].mission_id == 'run_2')
+    publish(robot, range(181, 200))
+    robot.wait(lambda: len(robot.history('odom.x')) == 200)
+    robot.wait(lambda: robot.recorder_statuses[-1].topics[0].mission_messages)
+    robot.end(metrics_recorder)
+    assert recorder.end(30, ask=2) == 0, recorder.text()
+
+    third = ended.message.rpartition(' ')[2]
+    counts = robot.rows(
+        "SELECT mission_id, count(*) FROM metric WHERE name = 'odom.x' "
+        'GROUP BY 1 ORDER BY min(time)'
+    )
+    assert counts == [(first, 50), ('run_1', 101), (third, 30), ('run_2', 19)]
+    assert [recorded_x(robot, mission) for mission, _ in counts] == [50, 101, 30, 19]
+
+    of_run_1 = listed(robot, '--mission', 'run_1')[0]
+    assert of_run_1['ended_by'] == 'request'
+    assert of_run_1['labels'] == {'site': 'hall 2'}
+    assert 0 <= of_run_1['started_ns'] - began_ns < 2e9
+    assert 0 <= of_run_1['ended_ns'] - ended_ns < 2e9
+    assert of_run_1['distance_m'] == pytest.approx(10.0)
+    assert of_run_1['topics'] == 1
+    assert of_run_1['messages'] == 101
+    assert of_run_1['bytes'] == 101 * len(serialize_message(Odometry()))
+    every = listed(robot)
+    assert [mission['mission_id'] for mission in every] == [first, 'run_1', third, 'run_2']
+    assert [mission['ended_by'] for mission in every] == ['next', 'request', 'next', None]
+
+
+def test_a_robot_that_vanishes_leaves_a_mission_that_is_closed_at_its_last_sign_of_life(robot):
+    recorder = robot.start(mission_id='lost_run')
+    robot.wait_for_subscriber(robot.odom)
+    publish(robot, range(100))
+    robot.wait(lambda: len(robot.history('odom.x')) == 100)
+    assert listed(robot)[0]['ended_by'] is None
+    recorder.kill()
+    time.sleep(2.5)
+    mission = listed(robot, '--lost-after', '2s')[0]
+    last_ns = robot.rows(
+        'SELECT (extract(epoch FROM max(last_seen)) * 1000000)::bigint * 1000 FROM mission'
+    )[0][0]
+    assert mission['ended_by'] == 'lost'
+    assert mission['ended_ns'] == last_ns
+    last_sample = robot.rows('SELECT extract(epoch FROM max(time)) FROM metric')[0][0]
+    assert 0 <= last_ns / 1e9 - float(last_sample) < 1.5
+    assert robot.rows('SELECT ended_by FROM mission') == [('lost',)]
+
+
+def test_a_vanished_robot_that_comes_back_with_another_mission_does_not_stretch_the_lost_one(
+    robot,
+):
+    recorder = robot.start(mission_id='lost_run')
+    robot.wait_for_subscriber(robot.odom)
+    publish(robot, range(20))
+    robot.wait(lambda: len(robot.history('odom.x')) == 20)
+    recorder.kill()
+    with robot.connection() as connection:  # a night later
+        connection.execute("UPDATE mission SET started = started - interval '10 hours', "
+                           "last_seen = last_seen - interval '9 hours'")
+    recorder = robot.start(mission_id='new_run')
+    robot.wait(lambda: len(listed(robot)) == 2)
+    robot.end(recorder)
+    lost = listed(robot)[0]
+    assert (lost['mission_id'], lost['ended_by']) == ('lost_run', 'lost')
+    assert lost['duration_s'] == pytest.approx(3600, abs=60)
