@@ -1,0 +1,175 @@
+"""
+The metrics writer: Kafka into TimescaleDB and Redis.
+
+Each store has a consumer group and a thread of its own, so that one that is away holds up the
+other one no more than Kafka does. Several writers share the robots among them: start another
+one with the same parameters. Parameters: see config/metrics_writer.yaml. Once a second it
+publishes twinsight_interfaces/msg/MetricsStatus on ~/status, and /diagnostics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+
+from twinsight_interfaces.msg import MetricsStatus
+from twinsight_recorder.kafka_client import library
+from twinsight_recorder.kafka_feed import FeedSettings, KafkaFeed
+from twinsight_recorder.lost_missions import LostMissions
+from twinsight_recorder.metric_stores import history_store, live_store
+from twinsight_recorder.metrics_writer_settings import MetricsWriterSettings
+from twinsight_recorder.writer_notices import Notices
+from twinsight_recorder.writer_view import diagnostic_of, print_summary, status_of
+from twinsight_store.exit_code import exit_code_of
+from twinsight_store.parameters import validated
+from twinsight_store.postgres import PostgresSettings
+from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
+
+_EXAMPLE = """example:
+  TWINSIGHT_KAFKA=127.0.0.1:9092 ros2 run twinsight_recorder metrics_writer \\
+    --ros-args --params-file metrics_writer.yaml
+"""
+_WIDTH = 120
+_SPIN_S = 0.1
+_STATUS_PERIOD_S = 1.0
+_FAREWELL = Duration(seconds=0.5)
+
+
+class MetricsWriterNode(Node):
+    """Wires the feeds to ROS: parameters, status, diagnostics."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """Make the feeds; raises ConfigurationError."""
+        super().__init__(
+            'metrics_writer',
+            allow_undeclared_parameters=True,
+            automatically_declare_parameters_from_overrides=True,
+        )
+        given = {name: p.value for name, p in self.get_parameters_by_prefix('').items()}
+        self.settings = validated(MetricsWriterSettings, given, arguments)
+        library()
+        self.kafka = self.settings.kafka_settings()  # before the stores: it names a wrong topic
+        log = self.get_logger()
+        self._notices = Notices(log.warning, log.info)
+        self.feeds = [self._feed(name) for name in self.settings.sinks]
+        self._status = self.create_publisher(MetricsStatus, '~/status', 1)
+        self._diagnostics = None
+        if self.settings.diagnostics:
+            self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self._last = (time.monotonic(), 0)
+        self.create_timer(
+            _STATUS_PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def start(self) -> None:
+        """Begin to write."""
+        for feed in self.feeds:
+            feed.start()
+
+    def check(self) -> None:
+        """Raise what ended a feed, which is a defect."""
+        for feed in self.feeds:
+            if feed.failure is not None:
+                raise feed.failure
+
+    def publish(self) -> None:
+        """Publish how things are."""
+        status = status_of(self.feeds)
+        status.header.stamp = self.get_clock().now().to_msg()
+        then, before = self._last
+        self._last = (time.monotonic(), status.samples)
+        status.samples_per_s = (status.samples - before) / max(1e-3, self._last[0] - then)
+        self._status.publish(status)
+        if self._diagnostics is not None:
+            name = self.get_fully_qualified_name().removeprefix('/')
+            array = DiagnosticArray(status=[diagnostic_of(name, feed) for feed in self.feeds])
+            array.header.stamp = status.header.stamp
+            self._diagnostics.publish(array)
+
+    def finish(self) -> bool:
+        """End the feeds and print what was written; return whether all of it was."""
+        for feed in self.feeds:
+            feed.finish()
+        end = time.monotonic() + self.settings.stop_timeout
+        for feed in self.feeds:
+            if not feed.join(max(0.0, end - time.monotonic())):
+                self.get_logger().warning(
+                    f'{feed.sink.name} did not answer in time; what it has not taken waits in '
+                    'Kafka'
+                )
+        self.publish()
+        self._status.wait_for_all_acked(_FAREWELL)
+        print_summary(
+            Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH),
+            f'written: {self.kafka.topic} by group {self.settings.group}', self.feeds,
+        )
+        self.check()
+        return not any(feed.tally.refused or feed.tally.unreadable for feed in self.feeds)
+
+    def _feed(self, name: str) -> KafkaFeed:
+        settings = self.settings
+        if name == 'redis':
+            store, idle = live_store(settings.live), _nothing
+        else:
+            store = history_store(settings.history)
+            idle = LostMissions(PostgresSettings.from_environment(), settings.lost_after).look
+        feed_settings = FeedSettings(
+            f'{settings.group}.{name}', settings.batch.messages, int(settings.batch.size),
+            store.gather_s, settings.session_timeout,
+        )
+        return KafkaFeed(self.kafka, feed_settings, store.sink, self._notices, idle)
+
+
+def _nothing() -> None:
+    """Do nothing; Redis keeps no missions."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write until SIGINT or SIGTERM; return the exit code."""
+    arguments = sys.argv if arguments is None else arguments
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return exit_code_of('metrics_writer', lambda: _run(arguments, stop))
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run(arguments: list[str], stop: threading.Event) -> int:
+    own, ros = split_arguments(arguments)
+    argparse.ArgumentParser(
+        prog='metrics_writer', description='Write metrics from Kafka into TimescaleDB and Redis.',
+        epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(own)
+    with ros_argument_errors():
+        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
+    node = MetricsWriterNode(ros)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.start()
+    complete = False
+    try:
+        while not stop.is_set():
+            # Not stop.wait(): see recorder.py
+            executor.spin_once(timeout_sec=_SPIN_S)
+            node.check()
+    finally:
+        complete = node.finish()
+    return 0 if complete else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
