@@ -22,7 +22,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from twinsight_recorder.pump import KILL_LOSS_MS
+from twinsight_recorder.raw.pump import KILL_LOSS_MS
 from twinsight_store.connection import StoreSettings, URL_VARIABLE
 from twinsight_store.errors import TwinsightError
 from twinsight_store.read import read

@@ -21,8 +21,8 @@ from twinsight_demo import display, sighting
 from twinsight_demo.child import Child, executable
 from twinsight_demo.comparison import compare
 from twinsight_demo.sighting import digest_of, Sighting
-from twinsight_recorder.bag_files import find_bags
-from twinsight_recorder.bag_reader import open_bag
+from twinsight_recorder.bags.bag_files import find_bags
+from twinsight_recorder.bags.bag_reader import open_bag
 from twinsight_store.channel import Channel
 from twinsight_store.connection import StoreSettings, URL_VARIABLE
 from twinsight_store.errors import TwinsightError

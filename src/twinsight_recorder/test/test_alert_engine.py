@@ -6,17 +6,17 @@ import random
 import numpy as np
 import pytest
 
-from twinsight_recorder import alert_engine
-from twinsight_recorder.alert_change import to_event
-from twinsight_recorder.alert_condition import WINDOW_SAMPLES
-from twinsight_recorder.alert_engine import AlertEngine
-from twinsight_recorder.alert_message import to_message
-from twinsight_recorder.alert_settings import alert_rules, AlertSettings
-from twinsight_recorder.alert_state import FILE, restore_state, save_state
+from twinsight_recorder.alerting import engine as alert_engine
+from twinsight_recorder.alerting.change import to_event
+from twinsight_recorder.alerting.condition import WINDOW_SAMPLES
+from twinsight_recorder.alerting.engine import AlertEngine
+from twinsight_recorder.alerting.message import to_message
+from twinsight_recorder.alerting.settings import alert_rules, AlertSettings
+from twinsight_recorder.alerting.state import FILE, restore_state, save_state
 from twinsight_store.errors import SpoolError
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import MetricBatch
-from twinsight_store.metric_fact import Event
+from twinsight_store.metrics.batch import MetricBatch
+from twinsight_store.metrics.fact import Event
+from twinsight_store.metrics.metric import Series
 from twinsight_store.parameters import Settings, validated
 
 S = 10**9

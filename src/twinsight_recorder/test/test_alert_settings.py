@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from twinsight_recorder.alert_settings import alert_rules, AlertSettings, read_rules
+from twinsight_recorder.alerting.settings import alert_rules, AlertSettings, read_rules
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.parameters import Settings, validated
 

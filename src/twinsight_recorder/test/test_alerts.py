@@ -11,16 +11,16 @@ import sys
 import numpy as np
 import pytest
 
-from twinsight_recorder import alert_table
-from twinsight_recorder.alert_change import to_event
-from twinsight_recorder.alert_engine import AlertEngine
-from twinsight_recorder.alert_settings import read_rules
+from twinsight_recorder.alerting import table as alert_table
+from twinsight_recorder.alerting.change import to_event
+from twinsight_recorder.alerting.engine import AlertEngine
+from twinsight_recorder.alerting.settings import read_rules
 from twinsight_recorder.alerts import main
-from twinsight_store.history_sink import HistorySink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.metric_fact import Event
-from twinsight_store.postgres import PostgresSettings, URL_VARIABLE
+from twinsight_store.history.postgres import PostgresSettings, URL_VARIABLE
+from twinsight_store.history.sink import HistorySink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.fact import Event
+from twinsight_store.metrics.metric import Series
 
 S = 10**9
 START_S = 1_700_000_000

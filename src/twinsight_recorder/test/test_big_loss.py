@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twinsight_recorder.big_loss import (
+from twinsight_recorder.raw.big_loss import (
     BIG_BYTES,
     BigLossWatch,
     is_profile_active,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from twinsight_demo.child import Child
 
-from twinsight_recorder.big_loss import profile_variable
+from twinsight_recorder.raw.big_loss import profile_variable
 
 PROFILE = Path(__file__).parents[3] / 'config' / 'fastdds.xml'
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')

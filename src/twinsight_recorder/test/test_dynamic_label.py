@@ -6,7 +6,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import BatteryState, LaserScan
 from std_msgs.msg import Bool, Float64, String
 
-from twinsight_recorder.dynamic_label import DynamicLabel
+from twinsight_recorder.raw.dynamic_label import DynamicLabel
 from twinsight_store.field_path import FieldPath
 
 

@@ -7,7 +7,7 @@ import pytest
 from sensor_msgs.msg import BatteryState, LaserScan, NavSatStatus
 from std_msgs.msg import Float64, String
 
-from twinsight_recorder.field_rule import constants, FieldRule, FieldWatch
+from twinsight_recorder.raw.field_rule import constants, FieldRule, FieldWatch
 from twinsight_store.errors import ConfigurationError
 
 

@@ -14,9 +14,9 @@ from mcap.writer import CompressionType, IndexType, Writer
 import pytest
 import zstandard
 
-from twinsight_recorder.bag_files import BagFile
-from twinsight_recorder.bag_message import BagMessage
-from twinsight_recorder.bag_reader import open_bag
+from twinsight_recorder.bags.bag_files import BagFile
+from twinsight_recorder.bags.bag_message import BagMessage
+from twinsight_recorder.bags.bag_reader import open_bag
 from twinsight_store.errors import RecordError
 
 T0 = 1_700_000_000_000_000_000

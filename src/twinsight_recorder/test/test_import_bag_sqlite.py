@@ -14,10 +14,10 @@ from mcap.reader import make_reader
 import pytest
 import zstandard
 
-from twinsight_recorder.bag_files import BagFile, find_bags
-from twinsight_recorder.bag_message import BagMessage
-from twinsight_recorder.bag_reader import open_bag
-from twinsight_recorder.standard_types import standard_definition
+from twinsight_recorder.bags.bag_files import BagFile, find_bags
+from twinsight_recorder.bags.bag_message import BagMessage
+from twinsight_recorder.bags.bag_reader import open_bag
+from twinsight_recorder.bags.standard_types import standard_definition
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import RecordError
 from twinsight_store.read import read

@@ -16,11 +16,11 @@ import numpy as np
 import psycopg
 import redis
 
-from twinsight_recorder.kafka_settings import KafkaSettings
-from twinsight_recorder.kafka_sink import KafkaSink
+from twinsight_recorder.kafka.settings import KafkaSettings
+from twinsight_recorder.kafka.sink import KafkaSink
 from twinsight_store.errors import TwinsightError
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import decode, Delivery, MetricBatch
+from twinsight_store.metrics.batch import decode, Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 
 NOW_NS = 1_790_000_000_000_000_000
 SAMPLES = 5

@@ -11,12 +11,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import numpy as np
 import pytest
 
-from twinsight_recorder.kafka_settings import KafkaSettings
-from twinsight_recorder.kafka_sink import KafkaSink
+from twinsight_recorder.kafka.settings import KafkaSettings
+from twinsight_recorder.kafka.sink import KafkaSink
 from twinsight_store.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import decode, Delivery, encode, MetricBatch
-from twinsight_store.metric_fact import Alive
+from twinsight_store.metrics.batch import decode, Delivery, encode, MetricBatch
+from twinsight_store.metrics.fact import Alive
+from twinsight_store.metrics.metric import Series
 
 NOW_NS = 1_790_000_000_000_000_000
 

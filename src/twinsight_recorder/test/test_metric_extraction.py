@@ -11,14 +11,14 @@ from sensor_msgs.msg import BatteryState, JointState
 from std_msgs.msg import Bool, Float64, Header, Int64, String
 from tf2_msgs.msg import TFMessage
 
-from twinsight_recorder.metric_functions import norm, pitch, roll, yaw
-from twinsight_recorder.metric_rules import MetricRules
-from twinsight_recorder.metric_settings import MetricRuleSettings
-from twinsight_recorder.odometer import Odometer
+from twinsight_recorder.metrics.functions import norm, pitch, roll, yaw
+from twinsight_recorder.metrics.odometer import Odometer
+from twinsight_recorder.metrics.rule_settings import MetricRuleSettings
+from twinsight_recorder.metrics.rules import MetricRules
 from twinsight_sim.body import quaternion
 from twinsight_store.field_path import type_name
-from twinsight_store.metric_batch import decode, Delivery, encode
-from twinsight_store.metric_columns import SampleColumns
+from twinsight_store.metrics.batch import decode, Delivery, encode
+from twinsight_store.metrics.columns import SampleColumns
 
 MS_NS, SECOND_NS = 1_000_000, 1_000_000_000
 

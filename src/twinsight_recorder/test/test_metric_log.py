@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from twinsight_recorder.journal_settings import JournalSettings
-from twinsight_recorder.metric_log import MetricLog
+from twinsight_recorder.metrics.log import MetricLog
 from twinsight_store.errors import SpoolError
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import MetricBatch
-from twinsight_store.metric_fact import Alive
+from twinsight_store.metrics.batch import MetricBatch
+from twinsight_store.metrics.fact import Alive
+from twinsight_store.metrics.metric import Series
 
 SERIES = [Series('robot_05', 'A', 'count')]
 BIG = 100_000_000

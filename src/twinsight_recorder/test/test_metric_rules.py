@@ -8,13 +8,13 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Float64, String
 import yaml
 
-from twinsight_recorder.metric_rules import MetricRules
-from twinsight_recorder.metric_settings import MetricRuleSettings
-from twinsight_recorder.ready_made_metrics import ALL, DESCRIPTION, ReadyMade
+from twinsight_recorder.metrics.ready_made import ALL, DESCRIPTION, ReadyMade
+from twinsight_recorder.metrics.rule_settings import MetricRuleSettings
+from twinsight_recorder.metrics.rules import MetricRules
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.field_path import type_name
 from twinsight_store.message_types import UnknownTypeError
-from twinsight_store.metric_columns import SampleColumns
+from twinsight_store.metrics.columns import SampleColumns
 from twinsight_store.parameters import Settings, validated
 
 ODOMETRY, FLOAT, STRING = 'nav_msgs/msg/Odometry', 'std_msgs/msg/Float64', 'std_msgs/msg/String'

@@ -18,10 +18,10 @@ import pytest
 import redis
 
 from twinsight_interfaces.msg import MetricSinkStatus, MetricsStatus
-from twinsight_recorder.kafka_settings import KafkaSettings
-from twinsight_recorder.kafka_sink import KafkaSink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
+from twinsight_recorder.kafka.settings import KafkaSettings
+from twinsight_recorder.kafka.sink import KafkaSink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 
 NOW_NS = time.time_ns()
 SECOND_NS = 1_000_000_000

@@ -1,4 +1,4 @@
-from twinsight_recorder.mission_choice import first_mission, Mission, Origin
+from twinsight_recorder.mission.choice import first_mission, Mission, Origin
 
 NOW_NS = 1_764_000_000_000_000_000
 

@@ -24,8 +24,8 @@ from std_msgs import msg as std
 from std_msgs.msg import Header
 from unique_identifier_msgs.msg import UUID
 
-from twinsight_recorder.metric_rules import MetricRules
-from twinsight_recorder.ready_made_metrics import ALL, READY_MADE
+from twinsight_recorder.metrics.ready_made import ALL, READY_MADE
+from twinsight_recorder.metrics.rules import MetricRules
 from twinsight_sim.battery import Battery, CAPACITY
 from twinsight_sim.drive import Motion
 from twinsight_sim.drive import Pose as Place
@@ -35,7 +35,7 @@ from twinsight_sim.robot import Robot
 from twinsight_sim.route import Route
 from twinsight_sim.world import WAYPOINTS
 from twinsight_store.field_path import type_name
-from twinsight_store.metric_columns import SampleColumns
+from twinsight_store.metrics.columns import SampleColumns
 
 MOTION = Motion(Place(3.0, 4.0, 0.5), Place(1.0, -2.0, 2.5), 1.2, 0.3, -0.25)
 QUARTER = Quaternion(z=math.sin(math.pi / 4), w=math.cos(math.pi / 4))

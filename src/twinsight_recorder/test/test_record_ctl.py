@@ -11,9 +11,9 @@ from rich.console import Console
 from std_srvs.srv import Trigger
 
 from twinsight_interfaces.msg import RecorderStatus, TopicStatus
-from twinsight_recorder.record_commands import parser
+from twinsight_recorder.raw.record_commands import parser
+from twinsight_recorder.raw.recorder_view import as_table
 from twinsight_recorder.record_ctl import main
-from twinsight_recorder.recorder_view import as_table
 
 
 class Answer(NamedTuple):

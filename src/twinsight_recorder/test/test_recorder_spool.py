@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from twinsight_demo.child import executable
 
-from twinsight_recorder.pump import KILL_LOSS_MS
+from twinsight_recorder.raw.pump import KILL_LOSS_MS
 from twinsight_store.connection import URL_VARIABLE
 from twinsight_store.message import Message
 from twinsight_tools.private import PrivateServer

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from twinsight_recorder.intake import Arrival
-from twinsight_recorder.snapshot_ring import SnapshotRing
+from twinsight_recorder.raw.intake import Arrival
+from twinsight_recorder.raw.snapshot_ring import SnapshotRing
 
 S = 1_000_000_000
 T0 = 1_763_900_000 * S

@@ -9,12 +9,12 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from twinsight_recorder.metric_rules import MetricRules
-from twinsight_recorder.metric_settings import MetricRuleSettings
+from twinsight_recorder.metrics.rule_settings import MetricRuleSettings
+from twinsight_recorder.metrics.rules import MetricRules
 from twinsight_sim.body import quaternion
 from twinsight_sim.drive import Motion, Pose
 from twinsight_sim.messages import Messages
-from twinsight_store.metric_columns import SampleColumns
+from twinsight_store.metrics.columns import SampleColumns
 
 TYPE = 'tf2_msgs/msg/TFMessage'
 SECOND_NS = 1_000_000_000

@@ -14,23 +14,23 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from twinsight_recorder.alert_change import CLEARED, RAISED, to_event
-from twinsight_recorder.alert_history import AlertTrial
-from twinsight_recorder.alert_rule import AlertRule
-from twinsight_recorder.alert_settings import read_rules
-from twinsight_recorder.alert_table import AlertTable
+from twinsight_recorder.alerting.change import CLEARED, RAISED, to_event
+from twinsight_recorder.alerting.history import AlertTrial
+from twinsight_recorder.alerting.rule import AlertRule
+from twinsight_recorder.alerting.settings import read_rules
+from twinsight_recorder.alerting.table import AlertTable
 from twinsight_store.errors import ConfigurationError, NothingMatchedError
-from twinsight_store.events import events
 from twinsight_store.exit_code import exit_code_of, FAILED
-from twinsight_store.metric_catalog import nothing_matched
-from twinsight_store.metric_fact import Event
-from twinsight_store.postgres import (
+from twinsight_store.history.catalog import nothing_matched
+from twinsight_store.history.events import events
+from twinsight_store.history.postgres import (
     connect,
     postgres_errors,
     PostgresRefusedError,
     PostgresSettings,
     URL_VARIABLE,
 )
+from twinsight_store.metrics.fact import Event
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import ACCEPTED, format_span, parse_time

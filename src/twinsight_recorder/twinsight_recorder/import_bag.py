@@ -24,9 +24,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from twinsight_recorder.bag_files import BagFile, find_bags
-from twinsight_recorder.bag_import import import_files, ImportRules
-from twinsight_recorder.import_report import ImportReport
+from twinsight_recorder.bags.bag_files import BagFile, find_bags
+from twinsight_recorder.bags.bag_import import import_files, ImportRules
+from twinsight_recorder.bags.import_report import ImportReport
 from twinsight_store.connection import StoreSettings
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.layout import DEFAULT_BUCKET

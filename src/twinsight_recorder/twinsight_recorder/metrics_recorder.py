@@ -1,7 +1,7 @@
 """
 The metrics recorder node: state topics into Redis and TimescaleDB, or into Kafka.
 
-Parameters: see config/metrics.yaml and metrics_settings.py. Once a second it publishes
+Parameters: see config/metrics.yaml and metrics/settings.py. Once a second it publishes
 twinsight_interfaces/msg/MetricsStatus on ~/status, and /diagnostics; alerts on ~/alerts. It
 serves start_mission and end_mission for all recorders of the robot.
 """
@@ -21,13 +21,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
-from twinsight_recorder.kafka_settings import KafkaSettings
-from twinsight_recorder.kafka_sink import KafkaSink
-from twinsight_recorder.metric_stores import history_store, live_store, Store
-from twinsight_recorder.metrics_recording import MetricsRecording
-from twinsight_recorder.metrics_settings import MetricsSettings
-from twinsight_recorder.metrics_status import is_complete, MetricsReport, print_metrics_summary
-from twinsight_recorder.mission_services import MissionServices
+from twinsight_recorder.kafka.settings import KafkaSettings
+from twinsight_recorder.kafka.sink import KafkaSink
+from twinsight_recorder.metrics.recording import MetricsRecording
+from twinsight_recorder.metrics.settings import MetricsSettings
+from twinsight_recorder.metrics.status import is_complete, MetricsReport, print_metrics_summary
+from twinsight_recorder.metrics.stores import history_store, live_store, Store
+from twinsight_recorder.mission.services import MissionServices
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments

@@ -25,16 +25,16 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from twinsight_interfaces.msg import MetricsStatus
-from twinsight_recorder.kafka_client import library
-from twinsight_recorder.kafka_feed import FeedSettings, KafkaFeed
-from twinsight_recorder.lost_missions import LostMissions
-from twinsight_recorder.metric_stores import history_store, live_store
-from twinsight_recorder.metrics_writer_settings import MetricsWriterSettings
-from twinsight_recorder.writer_notices import Notices
-from twinsight_recorder.writer_view import diagnostic_of, print_summary, status_of
+from twinsight_recorder.kafka.client import library
+from twinsight_recorder.kafka.feed import FeedSettings, KafkaFeed
+from twinsight_recorder.kafka.notices import Notices
+from twinsight_recorder.kafka.view import diagnostic_of, print_summary, status_of
+from twinsight_recorder.kafka.writer_settings import MetricsWriterSettings
+from twinsight_recorder.metrics.stores import history_store, live_store
+from twinsight_recorder.mission.lost import LostMissions
 from twinsight_store.exit_code import exit_code_of
+from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.parameters import validated
-from twinsight_store.postgres import PostgresSettings
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _EXAMPLE = """example:

@@ -15,10 +15,10 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from twinsight_store.exit_code import exit_code_of
-from twinsight_store.history_missions import close_lost_missions
-from twinsight_store.missions import Mission, missions
+from twinsight_store.history.mission_rows import close_lost_missions
+from twinsight_store.history.missions import Mission, missions
+from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
 from twinsight_store.parameters import Seconds
-from twinsight_store.postgres import connect, postgres_errors, PostgresSettings
 from twinsight_store.selection_arguments import (
     add_mission_arguments,
     join_relative_times,

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.live import Live
 
 from twinsight_interfaces.msg import RecorderStatus
-from twinsight_recorder.record_commands import Command, parser, PROGRAM
-from twinsight_recorder.recorder_client import Recorder, RecorderClient
-from twinsight_recorder.recorder_view import as_dict, as_table
+from twinsight_recorder.raw.record_commands import Command, parser, PROGRAM
+from twinsight_recorder.raw.recorder_client import Recorder, RecorderClient
+from twinsight_recorder.raw.recorder_view import as_dict, as_table
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 

@@ -2,7 +2,7 @@
 The recorder node: raw topics into ReductStore.
 
 A lifecycle node that configures and activates itself, unless ``autostart`` is false.
-Parameters: see config/recorder.yaml and settings.py. Once a second it publishes
+Parameters: see config/recorder.yaml and raw/settings.py. Once a second it publishes
 twinsight_interfaces/msg/RecorderStatus on ~/status, and /diagnostics.
 """
 
@@ -24,13 +24,13 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 from rich.console import Console
 
-from twinsight_recorder.allocator import keep_freed_memory
-from twinsight_recorder.control import Control
-from twinsight_recorder.mission_channel import TOPIC as MISSION_TOPIC
-from twinsight_recorder.recording import Mode, Recording
-from twinsight_recorder.settings import RecorderSettings
-from twinsight_recorder.status import StatusReport
-from twinsight_recorder.summary import is_complete, print_summary
+from twinsight_recorder.mission.channel import TOPIC as MISSION_TOPIC
+from twinsight_recorder.raw.allocator import keep_freed_memory
+from twinsight_recorder.raw.control import Control
+from twinsight_recorder.raw.recording import Mode, Recording
+from twinsight_recorder.raw.settings import RecorderSettings
+from twinsight_recorder.raw.status import StatusReport
+from twinsight_recorder.raw.summary import is_complete, print_summary
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated

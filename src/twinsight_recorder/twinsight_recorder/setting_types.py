@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator
 
-from twinsight_recorder.field_rule import FieldRule
+from twinsight_recorder.raw.field_rule import FieldRule
 from twinsight_store import labels as label
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.field_path import FieldPath, MalformedError

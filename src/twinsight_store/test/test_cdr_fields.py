@@ -40,9 +40,9 @@ from std_msgs.msg import (
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker
 
-from twinsight_store.cdr_fields import CdrFields, CdrRows
-from twinsight_store.cdr_plan import fields_of
-from twinsight_store.cdr_steps import SIZES
+from twinsight_store.cdr.fields import CdrFields, CdrRows
+from twinsight_store.cdr.plan import fields_of
+from twinsight_store.cdr.steps import SIZES
 from twinsight_store.errors import ConfigurationError, RecordError
 from twinsight_store.field_path import decode, FieldPath
 from twinsight_store.message_types import message_class

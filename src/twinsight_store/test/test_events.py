@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from twinsight_store.errors import ConfigurationError, NothingMatchedError
-from twinsight_store.events import events, events_table
-from twinsight_store.metric_fact import Event
-from twinsight_store.migrate import migrate
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.events import events, events_table
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.metrics.fact import Event
 from twinsight_store.selection import Selection
 
 T0 = 1_763_900_000_000_000_000

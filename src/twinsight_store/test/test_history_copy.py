@@ -8,9 +8,9 @@ import numpy as np
 import psycopg
 import pytest
 
-from twinsight_store.history_copy import COPY_BEGIN, COPY_END, COPY_METRICS, copy_rows
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import MetricBatch
+from twinsight_store.history.copy import COPY_BEGIN, COPY_END, COPY_METRICS, copy_rows
+from twinsight_store.metrics.batch import MetricBatch
+from twinsight_store.metrics.metric import Series
 
 POWER = Series('robot_01', 'dawn', 'battery/voltage')
 STATE = Series('robot_02', 'Ausflug über Land', 'статус/状態 🤖')

@@ -15,10 +15,10 @@ import psycopg
 import pytest
 
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
-from twinsight_store.history_sink import HistorySink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.sink import HistorySink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 
 ROWS = 20
 SPEED = Series('robot_01', 'dawn', 'odom/speed')

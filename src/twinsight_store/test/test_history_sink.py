@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.history_missions import close_lost_missions
-from twinsight_store.history_policies import HistoryPolicies
-from twinsight_store.history_sink import HistorySink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.metric_fact import (
+from twinsight_store.history.mission_rows import close_lost_missions
+from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.sink import HistorySink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.fact import (
     Alive,
     Event,
     MetricInfo,
@@ -26,7 +26,7 @@ from twinsight_store.metric_fact import (
     MissionRecording,
     MissionStarted,
 )
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.metrics.metric import Series
 
 SECOND = 1_000_000_000
 NOW = 1_790_000_000 * SECOND

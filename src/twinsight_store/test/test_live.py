@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import redis
 
-from twinsight_store import live
 from twinsight_store.errors import RecordError, StoreRefusedError, StoreUnavailableError
-from twinsight_store.live import LiveLink, LiveRobot, LiveValue
-from twinsight_store.live_sink import LiveSink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.metric_fact import Alive, MetricInfo
-from twinsight_store.redis_connection import RedisSettings
+from twinsight_store.live import read as live
+from twinsight_store.live.connection import RedisSettings
+from twinsight_store.live.read import LiveLink, LiveRobot, LiveValue
+from twinsight_store.live.sink import LiveSink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.fact import Alive, MetricInfo
+from twinsight_store.metrics.metric import Series
 
 SECOND = 1_000_000_000
 BEGIN = 1_790_000_000 * SECOND

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import redis
 
-from twinsight_store import live_step
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
-from twinsight_store.live_sink import LiveSink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.redis_connection import RedisSettings
+from twinsight_store.live import step as live_step
+from twinsight_store.live.connection import RedisSettings
+from twinsight_store.live.sink import LiveSink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 from twinsight_tools import redis_server as programs
 
 ROWS = 20

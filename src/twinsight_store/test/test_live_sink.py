@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import redis
 
-from twinsight_store import live_step
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.live_sink import LiveSink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.metric_fact import (
+from twinsight_store.live import step as live_step
+from twinsight_store.live.connection import RedisSettings
+from twinsight_store.live.sink import LiveSink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.fact import (
     Alive,
     Event,
     MetricInfo,
@@ -21,7 +21,7 @@ from twinsight_store.metric_fact import (
     MissionRecording,
     MissionStarted,
 )
-from twinsight_store.redis_connection import RedisSettings
+from twinsight_store.metrics.metric import Series
 
 BEGIN = 1_790_000_000_000_000_001
 X = Series('robot_01', 'dawn', 'odom/x')

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from twinsight_store.metric import normalised, TEXT_LIMIT
+from twinsight_store.metrics.metric import normalised, TEXT_LIMIT
 
 
 @pytest.mark.parametrize(

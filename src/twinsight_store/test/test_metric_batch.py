@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from twinsight_store.errors import RecordError
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import decode, Delivery, encode, MetricBatch
-from twinsight_store.metric_fact import (
+from twinsight_store.metrics.batch import decode, Delivery, encode, MetricBatch
+from twinsight_store.metrics.fact import (
     Alive,
     Event,
     MetricInfo,
@@ -14,6 +13,7 @@ from twinsight_store.metric_fact import (
     MissionRecording,
     MissionStarted,
 )
+from twinsight_store.metrics.metric import Series
 
 BATCH = MetricBatch(
     [Series('robot_05', 'mission_42', 'odom.x'), Series('robot_05', 'mission_42', 'state')],

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.metric_grid import Grid, Samples
+from twinsight_store.history.grid import Grid, Samples
 
 INFINITY = float('inf')
 

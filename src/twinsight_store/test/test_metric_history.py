@@ -18,11 +18,11 @@ from twinsight_store.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from twinsight_store.history_policies import HistoryPolicies
-from twinsight_store.history_timescale import arrange
-from twinsight_store.metric_history import history, history_batches
-from twinsight_store.migrate import migrate
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.read import history, history_batches
+from twinsight_store.history.timescale import arrange
 from twinsight_store.selection import Selection
 
 T0 = 1_763_900_000_000_000_000  # 2025-11-23 12:13:20 UTC
@@ -334,10 +334,10 @@ def test_nothing_stays_connected_where_an_iterator_is_dropped(database: Database
 
 _READ = """
 import resource, sys
-from twinsight_store.history_policies import HistoryPolicies
-from twinsight_store.history_timescale import arrange
-from twinsight_store.metric_history import history_batches
-from twinsight_store.postgres import PostgresSettings
+from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.timescale import arrange
+from twinsight_store.history.read import history_batches
+from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.selection import Selection
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

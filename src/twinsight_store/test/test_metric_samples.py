@@ -5,19 +5,19 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from twinsight_store import metric_samples
-from twinsight_store.history_sink import HistorySink
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.metric_samples import (
+from twinsight_store.history import samples as metric_samples
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.samples import (
     find_robots,
     find_series,
     read_samples,
     SampleSelection,
     SeriesSpan,
 )
-from twinsight_store.migrate import migrate
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.sink import HistorySink
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 
 S = 10**9
 START = 1_780_000_000 * S

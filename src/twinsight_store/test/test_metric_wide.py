@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from twinsight_store.errors import ConfigurationError, NothingMatchedError
-from twinsight_store.metric_wide import wide, wide_batches
-from twinsight_store.migrate import migrate
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.wide import wide, wide_batches
 from twinsight_store.selection import Selection
 
 MS = 10**6
@@ -181,8 +181,8 @@ def test_windows_give_the_rows_of_the_whole(
     # Most points lie between two samples.
     options: Any = {'period_ns': 1_300_000, 'tolerance_ns': 3 * MS, 'method': 'linear'}
     whole = rows(wide(database.settings, ALL, **options))
-    monkeypatch.setattr('twinsight_store.metric_wide._CELLS', 500)
-    monkeypatch.setattr('twinsight_store.metric_wide._HELD', 0)
+    monkeypatch.setattr('twinsight_store.history.wide._CELLS', 500)
+    monkeypatch.setattr('twinsight_store.history.wide._HELD', 0)
     batches = list(wide_batches(database.settings, ALL, **options))
     assert len(batches) > 40
     assert rows(pa.Table.from_batches(batches)) == whole
@@ -194,7 +194,7 @@ def test_memory_does_not_grow_with_the_samples(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.series('r1', 'x', 300_000)
-    monkeypatch.setattr('twinsight_store.metric_wide._HELD', 10_000)
+    monkeypatch.setattr('twinsight_store.history.wide._HELD', 10_000)
     tracemalloc.start()
     options = {'period_ns': 10_000 * MS, 'tolerance_ns': 1000 * MS}
     points = sum(batch.num_rows for batch in wide_batches(database.settings, ALL, **options))

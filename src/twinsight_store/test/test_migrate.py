@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
-from twinsight_store.migrate import known, migrate, Migration, SCHEMA_LOCK
-from twinsight_store.postgres import connect, postgres_errors, PostgresSettings
+from twinsight_store.history.migrate import known, migrate, Migration, SCHEMA_LOCK
+from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
 
 TABLES = {
     'delivered', 'event', 'metric', 'metric_info', 'mission', 'mission_recording',
@@ -78,8 +78,8 @@ def test_a_file_that_fails_leaves_nothing_and_the_next_start_goes_on(connection)
 
 def test_four_programs_that_start_at_once_apply_each_file_once(settings, connection):
     program = (
-        'import sys; from twinsight_store.migrate import migrate; '
-        'from twinsight_store.postgres import connect, PostgresSettings; '
+        'import sys; from twinsight_store.history.migrate import migrate; '
+        'from twinsight_store.history.postgres import connect, PostgresSettings; '
         'c = connect(PostgresSettings(sys.argv[1])); print("ready", flush=True); input(); '
         'print(*migrate(c))'
     )

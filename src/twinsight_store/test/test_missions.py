@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from twinsight_store.errors import ConfigurationError, NothingMatchedError
-from twinsight_store.migrate import migrate
-from twinsight_store.missions import Mission, missions
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.missions import Mission, missions
+from twinsight_store.history.postgres import connect, PostgresSettings
 from twinsight_store.selection import Selection
 
 T0 = 1_763_900_000_000_000_000

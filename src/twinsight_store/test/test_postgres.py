@@ -13,7 +13,7 @@ from twinsight_store.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from twinsight_store.postgres import connect, postgres_errors, PostgresSettings
+from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
 
 SECRET = 'h%C3%BCter7'
 

@@ -12,7 +12,7 @@ from twinsight_store.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from twinsight_store.redis_connection import connect, redis_errors, RedisSettings
+from twinsight_store.live.connection import connect, redis_errors, RedisSettings
 
 SECRET = 'h%C3%BCter7'
 

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import psycopg
 
-from twinsight_store.selection_sql import glob_to_regex
+from twinsight_store.history.selection_sql import glob_to_regex
 
 NAMES = (
     'odom', 'odom.position.x', 'odomxposition', 'a', 'b', '-', ']', '[', '[]', '[!]', '[a', '^',

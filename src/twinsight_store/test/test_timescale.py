@@ -13,13 +13,13 @@ import numpy as np
 import psycopg
 import pytest
 
-from twinsight_store.history_policies import HistoryPolicies
-from twinsight_store.history_sink import HistorySink
-from twinsight_store.history_timescale import CONVERT
-from twinsight_store.metric import Series
-from twinsight_store.metric_batch import Delivery, MetricBatch
-from twinsight_store.migrate import migrate
-from twinsight_store.postgres import connect, PostgresSettings
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.sink import HistorySink
+from twinsight_store.history.timescale import CONVERT
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.metric import Series
 
 DAY_S = 86400
 MONTH = HistoryPolicies(retention_s=30 * DAY_S)

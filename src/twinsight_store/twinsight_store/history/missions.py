@@ -1,0 +1,130 @@
+"""Missions as they are remembered: when, how long, how far, how much was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+from psycopg.sql import Composable, Literal, SQL
+
+from twinsight_store.errors import ConfigurationError
+from twinsight_store.history.catalog import nothing_matched
+from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
+from twinsight_store.history.selection_sql import mission_condition
+from twinsight_store.selection import Selection
+
+# All in one statement. Each LATERAL is a few steps in an index, for each mission: of the
+# distances the first by name that has samples, of these the first and the last.
+_QUERY = """
+    SELECT robot_id, mission_id, {started}, {ended}, ended_by, {last_seen},
+           last_value - first_value AS distance_m, topics, messages, bytes, events, labels
+    FROM (
+        SELECT robot_id, mission_id, started, last_seen, labels,
+               CASE WHEN lost THEN last_seen ELSE ended END AS ended,
+               CASE WHEN lost THEN 'lost' ELSE ended_by END AS ended_by
+        FROM (
+            SELECT *, ended IS NULL AND {vanished} AS lost
+            FROM mission WHERE {condition}
+        ) AS stored
+    ) AS mission
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT topic) AS topics, coalesce(sum(messages), 0)::bigint AS messages,
+               coalesce(sum(bytes), 0)::bigint AS bytes
+        FROM mission_recording AS r
+        WHERE r.robot_id = mission.robot_id AND r.mission_id = mission.mission_id
+    ) AS recorded
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS events FROM event AS e
+        WHERE e.robot_id = mission.robot_id AND e.mission_id = mission.mission_id
+    ) AS happened
+    LEFT JOIN LATERAL (
+        SELECT first_value, last_value
+        FROM metric_info AS i
+        CROSS JOIN LATERAL (
+            SELECT value AS first_value FROM metric AS m WHERE {sample} ORDER BY time LIMIT 1
+        ) AS begin
+        CROSS JOIN LATERAL (
+            SELECT value AS last_value FROM metric AS m WHERE {sample} ORDER BY time DESC LIMIT 1
+        ) AS finish
+        WHERE i.robot_id = mission.robot_id AND i.name LIKE '%.distance'
+        ORDER BY i.name COLLATE "C" LIMIT 1
+    ) AS way ON true
+    ORDER BY started, robot_id COLLATE "C", mission_id COLLATE "C"
+"""
+_SAMPLE = """
+    m.robot_id = mission.robot_id AND m.name = i.name AND m.mission_id = mission.mission_id
+    AND m.time BETWEEN mission.started AND mission.last_seen AND m.value IS NOT NULL
+"""
+_NS = '(extract(epoch FROM {0}) * 1000000)::bigint * 1000 AS {0}_ns'
+
+
+@dataclass(frozen=True)
+class Mission:
+    """
+    One mission of one robot; times are Unix ns, in whole microseconds.
+
+    ended_ns    None while it is open
+    ended_by    request, next (another one began), lost (the robot vanished); None while open
+    distance_m  how far: last less first value of its metric that ends in ``.distance``; of
+                several the first by name that has samples; None where there is none
+    topics      how many different topics were recorded
+    messages    how many, of all recorders and topics
+    bytes       the same in bytes
+    events      how many
+    """
+
+    robot_id: str
+    mission_id: str
+    started_ns: int
+    ended_ns: int | None
+    ended_by: str | None
+    last_seen_ns: int
+    distance_m: float | None
+    topics: int
+    messages: int
+    bytes: int  # noqa: A003
+    events: int
+    labels: Mapping[str, str]
+
+    @property
+    def duration_s(self) -> float:
+        """Return how long it took; while it is open, until the robot was last seen."""
+        end_ns = self.last_seen_ns if self.ended_ns is None else self.ended_ns
+        return (end_ns - self.started_ns) / 1e9
+
+
+def missions(
+    settings: PostgresSettings, selection: Selection, *, lost_after_s: float | None = None
+) -> list[Mission]:
+    """
+    Return the missions that reach into the selected span, by start, robot and id.
+
+    A mission reaches into it that started before its end, and ended, or was last seen, at or
+    after its begin. An open one whose robot was last seen more than ``lost_after_s`` ago, by
+    the server's clock, is shown as lost: ended when it was last seen. None shows what is
+    stored. Only metrics that metric_info knows count for the distance.
+
+    Raises NothingMatchedError, which says what there is; ConfigurationError where sensors or
+    topics are selected; StoreUnavailableError, StoreRefusedError.
+    """
+    if lost_after_s is not None and not lost_after_s > 0:
+        raise ConfigurationError(f'lost_after_s {lost_after_s}: accepted is more than 0')
+    query = SQL(_QUERY).format(
+        **{name: SQL(_NS.format(name)) for name in ('started', 'ended', 'last_seen')},
+        sample=SQL(_SAMPLE), vanished=_vanished(lost_after_s),
+        condition=mission_condition(selection),
+    )
+    with connect(settings) as connection, postgres_errors(settings):
+        found = connection.cursor(row_factory=class_row(Mission)).execute(query).fetchall()
+    if not found:
+        raise nothing_matched(settings, selection)
+    return found
+
+
+def _vanished(lost_after_s: float | None) -> Composable:
+    if lost_after_s is None:
+        return SQL('false')
+    return SQL('last_seen < now() - make_interval(secs => {})').format(
+        Literal(float(lost_after_s))
+    )

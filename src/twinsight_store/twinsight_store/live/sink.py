@@ -1,0 +1,139 @@
+"""
+The live values in Redis: the latest of each metric, capped streams, channels.
+
+Writing is done in steps of bounded size. A step is one script that Redis runs as a whole, and it
+notes how far each source has come: whatever is sent again, after a lost answer or a kill, is in
+the streams once. A delivery is in one step, unless it is too big for any. A script touches keys
+of several robots, so this needs one Redis (or Valkey, with replicas or without), version 7 or
+newer, and no Redis Cluster.
+
+A Redis that lost its data gets what is new. One that lost its last second in a power cut (its
+default) gets no more what it had acknowledged then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.resources import files
+
+import redis
+
+from twinsight_store.errors import ConfigurationError, RecordError
+from twinsight_store.live.connection import (
+    connect,
+    redis_errors,
+    RedisClient,
+    RedisRefusedError,
+    RedisSettings,
+)
+from twinsight_store.live.entries import BatchEntries
+from twinsight_store.live.layout import (
+    DELIVERED,
+    Progress,
+    progress_of,
+    STREAM_LENGTH,
+    to_bytes,
+)
+from twinsight_store.live.step import Step
+from twinsight_store.metrics.batch import Delivery
+from twinsight_store.metrics.sink import Written
+
+_Known = dict[str, Progress | None]
+
+
+class LiveSink:
+    """A MetricSink that writes into Redis."""
+
+    name = 'redis'
+
+    def __init__(self, settings: RedisSettings, stream_length: int = STREAM_LENGTH) -> None:
+        """
+        Make one; it connects with the first write.
+
+        stream_length  about so many entries of each robot's stream are kept
+
+        Raises ConfigurationError.
+        """
+        if stream_length < 1:
+            raise ConfigurationError(f'stream_length {stream_length}: accepted is 1 or more')
+        self._settings = settings
+        self._stream_length = stream_length
+        self._client: RedisClient | None = None
+        self._script = files(__package__).joinpath('apply.lua').read_text()
+
+    def write(self, deliveries: Sequence[Delivery]) -> Written:
+        """Write deliveries; see MetricSink."""
+        try:
+            with redis_errors(self._settings):
+                if self._client is None:
+                    self._client = connect(self._settings, 'twinsight-metrics')
+                return self._write(self._client, deliveries)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the connection; fine where there is none."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(redis.RedisError, OSError):
+                client.close()
+
+    def _write(self, client: RedisClient, deliveries: Sequence[Delivery]) -> Written:
+        apply = client.register_script(self._script)
+        known = _known(client, deliveries)
+        prepared: dict[int, BatchEntries] = {}
+        refused, problem = 0, ''
+        while True:
+            step = _next_step(deliveries, known, prepared)
+            if not step.progress:
+                samples = sum(len(delivery.batch) for delivery in deliveries)
+                return Written(samples, refused, problem)
+            if apply(step.keys(), step.arguments(self._stream_length)):
+                known.update(step.progress)
+                refused += step.refused
+                problem = problem or step.problem
+            else:
+                # Somebody else wrote of the same source: see how far that came.
+                known = _known(client, deliveries)
+
+
+def _known(client: RedisClient, deliveries: Sequence[Delivery]) -> _Known:
+    """Ask how far each source has been written."""
+    sources = list(dict.fromkeys(delivery.source for delivery in deliveries))
+    if not sources:
+        return {}
+    found = client.hmget(DELIVERED, [to_bytes(source) for source in sources])
+    try:
+        return {
+            source: progress_of(data) for source, data in zip(sources, found, strict=True)
+        }
+    except RecordError as error:
+        raise RedisRefusedError(str(error)) from error
+
+
+def _next_step(
+    deliveries: Sequence[Delivery], known: _Known, prepared: dict[int, BatchEntries]
+) -> Step:
+    """
+    Return a step of what comes next; it is empty where all is written.
+
+    prepared  keeps what was done for a delivery that is not written as a whole yet
+    """
+    step = Step(known)
+    for index, delivery in enumerate(deliveries):
+        done = step.progress.get(delivery.source) or known[delivery.source]
+        if done is not None and not _is_before(done, delivery.number):
+            prepared.pop(index, None)
+            continue
+        if index not in prepared:
+            prepared[index] = BatchEntries(delivery.batch)
+        if not step.add(delivery, prepared[index]):
+            break
+    return step
+
+
+def _is_before(done: Progress, number: int) -> bool:
+    """Return whether anything of a delivery is missing."""
+    return done.number < number or (done.number == number and done.entries is not None)

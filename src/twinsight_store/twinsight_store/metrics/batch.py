@@ -1,0 +1,131 @@
+"""
+Samples on their way: gathered in columns, and as the bytes that lie in a spool or in Kafka.
+
+The bytes: a version, the length of a JSON header, the number of samples, the header (source and
+number, series, texts, facts), then the columns as they are in memory: times (int64, Unix ns),
+numbers of series (uint32), values (float64), all little endian. Nothing of it is decoded row by
+row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import json
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from twinsight_store.errors import RecordError
+from twinsight_store.metrics import fact as metric_fact
+from twinsight_store.metrics.fact import Fact
+from twinsight_store.metrics.metric import Series
+
+_HEAD = struct.Struct('<BII')
+_VERSION = 1
+_TIMES, _NUMBERS, _VALUES = np.dtype('<i8'), np.dtype('<u4'), np.dtype('<f8')
+
+
+@dataclass(frozen=True)
+class MetricBatch:
+    """
+    Samples in the order in which they were taken, n of them, and facts; of one robot.
+
+    series   what the numbers stand for
+    times    shape (n,), int64: Unix ns
+    numbers  shape (n,), uint32: indices into ``series``
+    values   shape (n,), float64; NaN where the sample is a text only
+    texts    by row, of the samples that have a text
+    facts    hold after the samples
+    """
+
+    series: Sequence[Series] = ()
+    times: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, _TIMES))
+    numbers: npt.NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, _NUMBERS))
+    values: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0, _VALUES))
+    texts: Mapping[int, str] = field(default_factory=dict)
+    facts: Sequence[Fact] = ()
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.times)
+
+
+class Delivery(NamedTuple):
+    """
+    A batch as it goes to a sink.
+
+    source  names one unbroken sequence of batches: robot, node, and when the sequence began
+    number  grows within a source; a sink that has seen it takes no delivery up to it again
+    """
+
+    source: str
+    number: int
+    batch: MetricBatch
+
+
+def encode(delivery: Delivery) -> bytes:
+    """Return the bytes of a delivery."""
+    batch = delivery.batch
+    header = json.dumps(
+        {
+            'source': delivery.source,
+            'number': delivery.number,
+            'series': batch.series,
+            'texts': {str(row): text for row, text in batch.texts.items()},
+            'facts': [metric_fact.to_json(fact) for fact in batch.facts],
+        },
+        separators=(',', ':'),
+    ).encode()
+    return b''.join(
+        (
+            _HEAD.pack(_VERSION, len(header), len(batch)),
+            header,
+            batch.times.astype(_TIMES, copy=False).tobytes(),
+            batch.numbers.astype(_NUMBERS, copy=False).tobytes(),
+            batch.values.astype(_VALUES, copy=False).tobytes(),
+        )
+    )
+
+
+def samples_in(data: bytes | memoryview) -> int:
+    """Return how many samples a delivery's bytes hold, without decoding them."""
+    return int(_HEAD.unpack_from(data)[2]) if len(data) >= _HEAD.size else 0
+
+
+def decode(data: bytes | memoryview) -> Delivery:
+    """Return the delivery that bytes hold; raises RecordError where they hold none."""
+    try:
+        version, length, rows = _HEAD.unpack_from(data)
+        if version != _VERSION:
+            raise ValueError(f'version {version}, known is {_VERSION}')
+        start = _HEAD.size + length
+        header = json.loads(bytes(data[_HEAD.size:start]))
+        row_bytes = _TIMES.itemsize + _NUMBERS.itemsize + _VALUES.itemsize
+        if len(data) != start + rows * row_bytes:
+            raise ValueError('it is cut off')
+        times = np.frombuffer(data, _TIMES, rows, start)
+        numbers = np.frombuffer(data, _NUMBERS, rows, start + times.nbytes)
+        values = np.frombuffer(data, _VALUES, rows, start + times.nbytes + numbers.nbytes)
+        series = [Series(*map(_text, each)) for each in header['series']]
+        if rows and int(numbers.max()) >= len(series):
+            raise ValueError('a sample has no series')
+        return Delivery(
+            _text(header['source']),
+            int(header['number']),
+            MetricBatch(
+                series, times, numbers, values,
+                {int(row): _text(text) for row, text in header['texts'].items()},
+                [metric_fact.from_json(each) for each in header['facts']],
+            ),
+        )
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f'metrics: {len(data)} bytes hold no batch ({error})') from error
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f'{found!r} is no text')
+    return found
