@@ -211,7 +211,7 @@ def test_a_database_that_is_away_does_not_hold_up_the_live_values(plant, postgre
 
 
 def test_a_mission_whose_robot_vanished_is_ended(plant):
-    writer = plant.writer('lost_after:=2.0')
+    writer = plant.writer('history.lost_after:=2.0')
     plant.send(delivery(0, begin_ns=NOW_NS - 60 * SECOND_NS))
 
     def ends():

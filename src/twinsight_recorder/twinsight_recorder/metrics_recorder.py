@@ -128,7 +128,7 @@ def _record(node: MetricsRecorderNode, stop: threading.Event) -> int:
 
 def _stores(settings: MetricsSettings) -> list[Store]:
     if settings.sink == 'kafka':
-        return [Store(KafkaSink(KafkaSettings.from_environment(topic=settings.topic)), 0.0)]
+        return [Store(KafkaSink(KafkaSettings.from_environment(topic=settings.topic)))]
     stores = []
     if settings.sink in ('stores', 'redis'):
         stores.append(live_store(settings.live))

@@ -31,9 +31,7 @@ from twinsight_recorder.kafka.notices import Notices
 from twinsight_recorder.kafka.view import diagnostic_of, print_summary, status_of
 from twinsight_recorder.kafka.writer_settings import MetricsWriterSettings
 from twinsight_recorder.metrics.stores import history_store, live_store
-from twinsight_recorder.mission.lost import LostMissions
 from twinsight_store.exit_code import exit_code_of
-from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
@@ -120,20 +118,13 @@ class MetricsWriterNode(Node):
 
     def _feed(self, name: str) -> KafkaFeed:
         settings = self.settings
-        if name == 'redis':
-            store, idle = live_store(settings.live), _nothing
-        else:
-            store = history_store(settings.history)
-            idle = LostMissions(PostgresSettings.from_environment(), settings.lost_after).look
+        redis = name == 'redis'
+        store = live_store(settings.live) if redis else history_store(settings.history)
         feed_settings = FeedSettings(
             f'{settings.group}.{name}', settings.batch.messages, int(settings.batch.size),
             store.gather_s, settings.session_timeout,
         )
-        return KafkaFeed(self.kafka, feed_settings, store.sink, self._notices, idle)
-
-
-def _nothing() -> None:
-    """Do nothing; Redis keeps no missions."""
+        return KafkaFeed(self.kafka, feed_settings, store.sink, self._notices, store.look)
 
 
 def main(arguments: list[str] | None = None) -> int:

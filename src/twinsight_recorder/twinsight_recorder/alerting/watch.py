@@ -55,6 +55,15 @@ class AlertWatch:
         self._save_at = 0.0
         self._thread = threading.Thread(target=self._run, name='twinsight-alerts')
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Return how many samples did not count, and why: see AlertEngine."""
+        engine = self._engine
+        return {
+            'late': engine.late, 'ahead': engine.ahead, 'refused': engine.refused,
+            'unseen': self.unseen,
+        }
+
     def start(self, mission_id: str) -> None:
         """Go on where an earlier node stopped; from now on metrics may be missed."""
         now_ns = time.time_ns()

@@ -45,10 +45,9 @@ class MetricsWriterSettings(Settings):
         10.0, ge=6, le=300, description=f'from 6 s: {_DURATION}'
     )
     history: HistorySettings = Field(
-        HistorySettings(), description='retention, compress_after, gather'
+        HistorySettings(), description='retention, compress_after, gather, lost_after'
     )
     live: LiveSettings = Field(LiveSettings(), description='stream_length')
-    lost_after: Seconds = Field(300.0, gt=0, description=_DURATION)
     stop_timeout: Seconds = Field(5.0, ge=0, description=_DURATION)
     diagnostics: bool = Field(True, description='true, or false for nothing on /diagnostics')
 

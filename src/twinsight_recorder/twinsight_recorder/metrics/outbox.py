@@ -11,9 +11,10 @@ import time
 
 from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_recorder.metrics.log import MetricLog, Reader
+from twinsight_recorder.metrics.stores import Store
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
 from twinsight_store.metrics.batch import Delivery, MetricBatch
-from twinsight_store.metrics.sink import MetricSink, Written
+from twinsight_store.metrics.sink import Written
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 3.0
@@ -34,15 +35,14 @@ class SinkRunner:
     """
     Brings the log to one sink, in a thread of its own, for as long as it takes.
 
-    gather_s  least time between two writes, so that a database gets fewer and bigger ones
-    problem   what the sink said last, where it did not take everything
+    problem  what the sink said last, where it did not take everything
     """
 
     def __init__(
-        self, sink: MetricSink, log: MetricLog, reader: Reader, gather_s: float,
+        self, store: Store, log: MetricLog, reader: Reader,
         on_change: Callable[[SinkRunner], None],
     ) -> None:
-        self.sink = sink
+        self.sink = store.sink
         self.reader = reader
         self.state = SinkState.WAITING
         self.problem = ''
@@ -50,11 +50,11 @@ class SinkRunner:
         self.refused = 0
         self.failure: Exception | None = None
         self._log = log
-        self._gather_s = gather_s
+        self._store = store
         self._on_change = on_change
         self._finish = threading.Event()
         self._give_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f'twinsight-{sink.name}')
+        self._thread = threading.Thread(target=self._run, name=f'twinsight-{self.sink.name}')
 
     def start(self) -> None:
         """Begin to write."""
@@ -95,7 +95,9 @@ class SinkRunner:
             self._log.done(self.reader)
             self.written += written.samples
             self._count_refused(written)
-            rest_s = self._gather_s - (time.monotonic() - begin_s)
+            if self._log.is_settled(self.reader):
+                self._store.look()
+            rest_s = self._store.gather_s - (time.monotonic() - begin_s)
             if rest_s > 0.0:
                 self._finish.wait(rest_s)
 
@@ -135,22 +137,21 @@ class MetricOutbox:
 
     def __init__(
         self, source: str, spool: JournalSettings, memory_bytes: int,
-        sinks: Sequence[tuple[MetricSink, float]], on_change: Callable[[SinkRunner], None],
+        stores: Sequence[Store], on_change: Callable[[SinkRunner], None],
     ) -> None:
         """
         Begin to write what an earlier process left.
 
-        sinks      each with the least time between two of its writes (s)
         on_change  is called in a sink's thread, when its state changed
 
         Raises SpoolError where another process uses the spool's folder.
         """
-        self.log = MetricLog(source, spool, memory_bytes // 2, len(sinks))
+        self.log = MetricLog(source, spool, memory_bytes // 2, len(stores))
         self.dropped = 0
         self.accepted = 0
         self.runners = [
-            SinkRunner(sink, self.log, reader, gather_s, on_change)
-            for (sink, gather_s), reader in zip(sinks, self.log.readers, strict=True)
+            SinkRunner(store, self.log, reader, on_change)
+            for store, reader in zip(stores, self.log.readers, strict=True)
         ]
         self._queue: deque[MetricBatch] = deque()
         self._bytes_in = 0  # changed by the offering thread only

@@ -33,6 +33,10 @@ class HistorySettings(Settings):
     gather: Seconds = Field(
         0.2, ge=0, le=60, description=f'least time between two writes: {_DURATION}'
     )
+    lost_after: Seconds = Field(
+        300.0, gt=0, description='silence after which a robot has vanished, and its mission has '
+        f'ended: {_DURATION}',
+    )
 
     @field_validator('retention')
     @classmethod
@@ -79,7 +83,7 @@ class MetricsSettings(Settings):
     )
     alerts: AlertSettings = {}
     history: HistorySettings = Field(
-        HistorySettings(), description='retention, compress_after, gather'
+        HistorySettings(), description='retention, compress_after, gather, lost_after'
     )
     live: LiveSettings = Field(LiveSettings(), description='stream_length')
     spool: MetricSpoolSettings = Field(

@@ -99,6 +99,9 @@ class MetricsReport:
                         'mission_id', 'messages', 'unreadable', 'samples', 'dropped', 'altered',
                         'spool_bytes',
                     )
+                ] + [
+                    _pair(f'alerts_{key}', count)
+                    for key, count in self._recording.alerts.left_out.items()
                 ],
             )
         )
