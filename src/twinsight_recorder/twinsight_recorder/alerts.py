@@ -147,7 +147,7 @@ def _try(
     if table is not None:
         first_ns, last_ns = trial.span
         print(
-            f'{table.count} alerts in {trial.samples:,} samples of {len(trial.series)} metrics, '
+            f'{_alerts(table.count)} in {trial.samples:,} samples of {len(trial.series)} metrics, '
             f'{format_span(first_ns, last_ns)}'
         )
     if trial.engine.refused:
@@ -161,7 +161,11 @@ def _try(
 def _list(settings: PostgresSettings, selection: Selection, options: argparse.Namespace) -> None:
     table = _print(events(settings, selection, kinds=(RAISED, CLEARED)), options.json)
     if table is not None:
-        print(f'{table.count} stored alerts, {format_span(selection.from_ns, selection.to_ns)}')
+        print(f'{_alerts(table.count, "stored ")}, {format_span(selection.from_ns, selection.to_ns)}')
+
+
+def _alerts(count: int, kind: str = '') -> str:
+    return f'{count} {kind}alert{"s" * (count != 1)}'
 
 
 def _print(found: Iterable[Event], as_json: bool) -> AlertTable | None:

@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _table(found: Sequence[Mission]) -> Table:
-    table = Table(caption=f'{len(found)} missions', caption_justify='left')
+    table = Table(caption=f'{len(found)} mission{"s" * (len(found) != 1)}', caption_justify='left')
     for title in ('robot', 'mission', 'started'):
         table.add_column(title, overflow='fold')
     for title in ('duration', 'distance', 'topics', 'messages', 'bytes', 'events'):

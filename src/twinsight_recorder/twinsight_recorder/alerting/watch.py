@@ -19,6 +19,7 @@ _BEHIND_NS = 500_000_000
 """Samples may be on their way for so long; what is missing is missed after that."""
 
 _AHEAD_NS = 1_000_000_000
+_JUST_NOW_NS = 10_000_000_000
 _PERIOD_S = 0.1
 _SAVE_PERIOD_S = 5.0
 _MOST_BATCHES = 10_000
@@ -64,13 +65,19 @@ class AlertWatch:
             'unseen': self.unseen,
         }
 
-    def start(self, mission_id: str) -> None:
-        """Go on where an earlier node stopped; from now on metrics may be missed."""
+    def start(self, mission_id: str, began_ns: int) -> None:
+        """
+        Go on where an earlier node stopped; from now on metrics may be missed.
+
+        began_ns  of the mission (Unix ns): where it began just now, they are missed from then on,
+                  as the history has it
+        """
         now_ns = time.time_ns()
         restored = restore_state(self._engine, self._folder, now_ns)
         if restored.note:
             self._on_problem(restored.note)
-        self._engine.begin(self._robot_id, mission_id, now_ns)
+        is_new = 0 <= now_ns - began_ns < _JUST_NOW_NS
+        self._engine.begin(self._robot_id, mission_id, began_ns if is_new else now_ns)
         for change in restored.changes:
             self._tell(change)
         self._thread.start()

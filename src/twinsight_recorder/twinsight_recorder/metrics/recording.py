@@ -159,7 +159,7 @@ class MetricsRecording:
                 self._robot_id, mission.mission_id, mission.began_ns, mission.labels
             )
         )
-        self.alerts.start(mission.mission_id)
+        self.alerts.start(mission.mission_id, mission.began_ns)
         self._log.info(f'metrics of robot {self._robot_id}, mission {mission.mission_id}')
 
     def _change_mission(self, mission: Mission) -> None:
