@@ -1,0 +1,1 @@
+"""The metrics part measured: blobs beside PostgreSQL, samples end to end, latency."""
