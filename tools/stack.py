@@ -66,7 +66,7 @@ class Scope:
                 f'{template!r} holds a substitution that tools/stack.py does not '
                 f'know; known: $(var ARGUMENT), $(find-pkg-share PACKAGE), '
                 f'$(env VARIABLE DEFAULT), $(equals TEXT TEXT), $(not-equals TEXT TEXT), '
-                f'$(if CONDITION TEXT TEXT)'
+                f"$(if CONDITION TEXT TEXT); a TEXT may be ''"
             ) from error
 
     def _words(self, tokens: Iterator[str], inside: bool) -> list[str]:
@@ -79,6 +79,8 @@ class Scope:
                 return words
             elif inside and token == ' ':
                 words.append('')
+            elif inside and token == "''":
+                continue  # a word of no letters
             else:
                 words[-1] += token
         if inside:

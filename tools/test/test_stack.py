@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stack import Process, read, Stack
+from stack import Process, read, Scope, Stack
 import yaml
 
 from twinsight_tools.messages import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
+STACK = ROOT / 'launch' / 'stack.yaml'
 NEW = 'FASTDDS_DEFAULT_PROFILES_FILE'
 OLD = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 ARGUMENTS = """
@@ -65,9 +67,8 @@ def till(make: Make, share: Path) -> Callable[..., Process]:
 
 
 def test_the_projects_own_stack_is_understood() -> None:
-    path = Path(__file__).resolve().parents[2] / 'launch' / 'stack.yaml'
-    described = read(path)
-    scope = described.scope(['recorder:=false', 'replay:=true', 'rate:=2'], lambda _: path.parent)
+    described = read(STACK)
+    scope = described.scope(['recorder:=false', 'replay:=true', 'rate:=2'], lambda _: ROOT)
     [replay] = described.processes(scope)
     assert (replay.package, replay.executable) == ('twinsight_replay', 'replay')
     assert replay.arguments[replay.arguments.index('--rate') + 1] == '2'
@@ -198,10 +199,59 @@ def test_a_variable_is_set_where_its_condition_holds(make: Make, share: Path) ->
 def test_the_projects_dds_profile_gives_way_to_the_users(
     words: list[str], env: dict[str, str], expected: dict[str, str], share: Path
 ) -> None:
-    described = read(Path(__file__).resolve().parents[2] / 'launch' / 'stack.yaml')
+    described = read(STACK)
     variables = described.environment(described.scope(words, lambda _: share, env))
     del variables['PYTHONUNBUFFERED']
     assert variables == {name: value.format(share=share) for name, value in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ('env', 'words', 'on'),
+    [
+        ({}, [], False),
+        ({'POSTGRES': 'postgresql://a'}, [], False),
+        ({'REDIS': 'redis://b'}, [], False),
+        ({'POSTGRES': 'postgresql://a', 'REDIS': ''}, [], False),
+        ({'POSTGRES': '', 'REDIS': 'redis://b'}, [], False),
+        ({'POSTGRES': 'postgresql://a', 'REDIS': 'redis://b'}, [], True),
+        ({'POSTGRES': 'postgresql://a', 'REDIS': 'redis://b'}, ['metrics:=false'], False),
+        ({}, ['metrics:=true'], True),
+    ],
+)
+def test_metrics_are_recorded_where_both_their_stores_are_named(
+    env: dict[str, str], words: list[str], on: bool
+) -> None:
+    described = read(STACK)
+    env = {f'TWINSIGHT_{name}_URL': url for name, url in env.items()}
+    started = described.processes(described.scope(words, lambda _: ROOT, env))
+    assert [process.executable for process in started] == [
+        'recorder', *(['metrics_recorder'] if on else [])
+    ]
+
+
+def test_both_recorders_get_the_same_robot_and_mission_after_their_files() -> None:
+    described = read(STACK)
+    words = ['metrics:=true', 'robot_id:=r7', 'mission_id:=', 'namespace:=r7']
+    recorder, metrics = described.processes(described.scope(words, lambda _: ROOT))
+    both = ({'robot_id': 'r7'}, {'mission_id': ''})
+    config = ROOT / 'config'
+    assert recorder.parameters == (config / 'recorder.yaml', *both)
+    assert metrics.parameters == (config / 'metrics.yaml', config / 'alerts.yaml', *both)
+    assert (recorder.node_key, metrics.node_key) == ('/r7/recorder', '/r7/metrics_recorder')
+
+
+@pytest.mark.parametrize(
+    ('template', 'expected'),
+    [
+        ("$(env NONE '')", ''),
+        ("$(env SET '')", 'set'),
+        ("$(equals .$(env NONE '') .)", 'true'),
+        ("$(equals .$(env SET '') .)", 'false'),
+        ("it's ''", "it's ''"),
+    ],
+)
+def test_two_quotes_are_an_empty_word_in_a_substitution(template: str, expected: str) -> None:
+    assert Scope({}, lambda _: ROOT, {'SET': 'set'}).expand(template) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """tools/up with real processes: its arguments, its output, its end."""
 
 from collections.abc import Callable, Iterator
+import json
 import os
 from pathlib import Path
 import pty
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
+import redis
 
+from twinsight_store.connection import StoreSettings
+from twinsight_store.read import read
+from twinsight_store.selection import Selection
 from twinsight_tools.ros_domain import own_ros_domain
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = str(ROOT / 'tools' / 'up')
-SIMULATOR = ('recorder:=false', 'sim:=true')
+SIMULATOR = ('recorder:=false', 'metrics:=false', 'sim:=true')
 TIMEOUT_S = 60.0
 
 Env = dict[str, str]
@@ -79,11 +85,15 @@ Start = Callable[..., Run]
 
 @pytest.fixture
 def start(env: Env) -> Iterator[Start]:
-    """Return a function that starts a command; what still runs at the end is ended."""
+    """
+    Return a function that starts a command; what still runs at the end is ended.
+
+    What else is given is added to its environment.
+    """
     runs: list[Run] = []
 
-    def start(*argv: str) -> Run:
-        runs.append(Run(list(argv), env))
+    def start(*argv: str, **more: str) -> Run:
+        runs.append(Run(list(argv), {**env, **more}))
         return runs[-1]
 
     yield start
@@ -109,7 +119,8 @@ def is_running(pid: int) -> bool:
         (['config:=/nowhere.yaml'], 'config:=/nowhere.yaml: no such parameter file'),
         (['dds_profile:=/nowhere.xml'], 'dds_profile:=/nowhere.xml: no such file; give a '),
         ([*SIMULATOR, 'namespace:=5th'], 'namespace:=5th is not a ROS namespace'),
-        (['recorder:=false'], 'no part of the stack is on'),
+        (['recorder:=false', 'metrics:=false'], 'no part of the stack is on'),
+        (['metrics:=true', 'alerts_config:=/no.yaml'], 'alerts_config:=/no.yaml: no such para'),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_code_2(
@@ -167,6 +178,40 @@ def test_a_signal_ends_the_node_cleanly(number: signal.Signals, start: Start) ->
     assert re.search(r'^\[sim_robot\] .* messages published', ''.join(run.lines), re.MULTILINE)
     assert run.lines[-1] == '[up] sim_robot ended, exit code 0\n'
     assert all(re.match(r'\[(up|sim_robot)\] ', line) for line in run.lines), run.lines
+
+
+def test_metrics_arrive_in_both_stores_with_the_mission_of_the_recorder(
+    start: Start, tmp_path: Path, store_settings: StoreSettings, postgres_url: str, redis_url: str
+) -> None:
+    config = tmp_path / 'recorder.yaml'
+    config.write_text(
+        '/**: {ros__parameters: {topics: {include: [/robot_05/odom]}, '
+        f'store: {{bucket: {store_settings.bucket}}}}}}}'
+    )
+    run = start(
+        UP, 'robot_id:=robot_05', 'namespace:=robot_05', f'config:={config}',
+        'metrics:=true', 'sim:=true',
+        TWINSIGHT_REDUCT_URL=store_settings.url, TWINSIGHT_POSTGRES_URL=postgres_url,
+        TWINSIGHT_REDIS_URL=redis_url, ROS_HOME=str(tmp_path),
+    )  # fmt: skip
+    run.wait_for(r'^\[metrics_recorder\] .*redis takes metrics$')
+    with redis.Redis.from_url(redis_url) as client:
+        end = time.monotonic() + TIMEOUT_S
+        while client.xlen('twinsight:metrics:robot_05') < 400:
+            assert time.monotonic() < end, 'no metrics'
+            time.sleep(0.1)
+        run.popen.send_signal(signal.SIGINT)
+        assert run.end() == 0, ''.join(run.lines)
+        latest = json.loads(client.hget('twinsight:live:robot_05', 'odom.x'))
+    with psycopg.connect(postgres_url) as connection:
+        x = connection.execute(
+            "SELECT robot_id, mission_id, value FROM metric WHERE name = 'odom.x' ORDER BY time"
+        ).fetchall()
+    recorded = list(read(Selection(robots=('robot_05',)), store_settings))
+    # Nobody named a mission. The two agree on one, but may need a moment on a busy machine.
+    mission = recorded[-1].labels['mission_id']
+    assert x[-1][:2] == ('robot_05', mission)
+    assert (latest['value'], latest['mission_id']) == (x[-1][2], mission)
 
 
 def test_the_first_failure_is_the_exit_code_and_the_others_go_on(start: Start) -> None:

@@ -1,9 +1,10 @@
-"""The demo from start to end: source, recording, replay, comparison."""
+"""The demo from start to end: source, recording, replay, comparison, metrics."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 import json
 import math
@@ -15,31 +16,35 @@ import tempfile
 import time
 
 from rich.console import Console
-from rich.progress import Progress
 
 from twinsight_demo import display, sighting
 from twinsight_demo.child import Child, executable
 from twinsight_demo.comparison import compare
+from twinsight_demo.metrics import metric_rows
 from twinsight_demo.sighting import digest_of, Sighting
+from twinsight_demo.simulation import record_simulation
+from twinsight_demo.stores import stores
+from twinsight_demo.waiting import show_progress
 from twinsight_recorder.bags.bag_files import find_bags
 from twinsight_recorder.bags.bag_reader import open_bag
 from twinsight_store.channel import Channel
-from twinsight_store.connection import StoreSettings, URL_VARIABLE
+from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import TwinsightError
+from twinsight_store.history.missions import missions
+from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.read import read, with_reader
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
-from twinsight_tools import reductstore
 from twinsight_tools.messages import exit_code_of, ToolError
 from twinsight_tools.ros_domain import own_ros_domain
 
 ROBOT = 'robot_01'
+MISSION = 'demo'
 PREFIX = '/replay'
 SIMULATED_S = 10.0
 _LONGEST_REPLAY_S = 20.0
 _WIDTH = 116
-_PARAMETERS = Path(__file__).parents[2] / 'config' / 'recorder.yaml'
 
 
 def main() -> int:
@@ -47,7 +52,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog='demo', description=__doc__, epilog='example: make demo BAG=path/to/bag.mcap'
     )
-    parser.add_argument('--bag', type=Path, help='a recording in place of the simulated robot')
+    parser.add_argument(
+        '--bag', type=Path,
+        help='a recording in place of the simulated robot; it is shown without metrics',
+    )
     parser.add_argument('--seconds', type=float, default=SIMULATED_S, help='simulated time (10)')
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
@@ -56,7 +64,10 @@ def main() -> int:
 
     def run() -> int:
         try:
-            with own_ros_domain() as number, _scratch() as folder, _store(folder, console):
+            with (
+                own_ros_domain() as number, _scratch() as folder,
+                stores(folder, console, metrics=not options.bag),
+            ):
                 os.environ['ROS_DOMAIN_ID'] = str(number)
                 # Nor must what waits in a recorder's spool for another store come here.
                 os.environ['ROS_HOME'] = str(folder / 'ros')
@@ -68,16 +79,15 @@ def main() -> int:
 
 
 def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
-    mission = 'demo'
     rate = 1.0
     if options.bag:
-        published = _import_bag(options.bag, mission, folder, console)
+        published = _import_bag(options.bag, folder, console)
         times = [each.time_ns for each in published]
         rate = max(1.0, math.ceil((max(times) - min(times)) / 1e9 / _LONGEST_REPLAY_S))
     else:
-        published = _record_simulation(options.seconds, mission, folder, console)
+        published = record_simulation(options.seconds, ROBOT, MISSION, folder, console)
     topics = {each.topic for each in published}
-    selection = Selection(robots=(ROBOT,), missions=(mission,))
+    selection = Selection(robots=(ROBOT,), missions=(MISSION,))
     channels = {
         channel.topic: channel
         for _, channel in with_reader(_settings(), lambda reader: reader.channels(selection))
@@ -89,40 +99,29 @@ def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
         if m.channel.topic in topics
     ]
     known = {topic: channel for topic, channel in channels.items() if _is_installed(channel)}
-    replayed = _replay(mission, known, rate, folder, console)
+    replayed = _replay(known, rate, folder, console)
     rows = compare(
         published, stored, replayed, PREFIX, rate, frozenset(channels) - frozenset(known)
     )
-    return display.show(console, rows, rate, 'in the bag' if options.bag else 'published')
+    good = display.show(console, rows, rate, 'in the bag' if options.bag else 'published')
+    return good if options.bag else _show_metrics(console, published) and good
 
 
-def _record_simulation(
-    seconds: float, mission: str, folder: Path, console: Console
-) -> list[Sighting]:
-    """Record the simulated robot; return what it published."""
-    ledger = folder / 'ledger.jsonl'
-    recorder = executable(
-        'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(_PARAMETERS),
-        '-p', f'robot_id:={ROBOT}', '-p', f'mission_id:={mission}',
-        '-p', 'diagnostics:=false',  # or the robot's /diagnostics are not all that is stored
-    )
-    robot = executable(
-        'twinsight_sim', 'sim_robot', '--ros-args', '-p', f'duration:={seconds}',
-        '-p', f'ledger:={ledger}', '-p', 'wait_for_subscribers:=20.0',
-    )
-    with Child('recorder', recorder, folder) as recording, Child('robot', robot, folder) as robot_:
-        _show_progress(console, 'the simulated robot drives and is recorded', seconds, robot_)
-        robot_.finish(60.0)
-        time.sleep(0.5)  # the last messages are on their way through DDS
-        recording.finish(30.0, ask=signal.SIGINT)
-    return sighting.read_ledger(ledger)
+def _show_metrics(console: Console, published: Sequence[Sighting]) -> bool:
+    """Print what the stores of the metrics have; return whether it is all there."""
+    messages = Counter(each.topic for each in published)
+    good = display.show_metrics(console, metric_rows(ROBOT, MISSION, messages))
+    selection = Selection(robots=(ROBOT,), missions=(MISSION,))
+    for mission in missions(PostgresSettings.from_environment(), selection):
+        display.show_mission(console, mission)
+    return good
 
 
-def _import_bag(bag: Path, mission: str, folder: Path, console: Console) -> list[Sighting]:
+def _import_bag(bag: Path, folder: Path, console: Console) -> list[Sighting]:
     """Import a recording; return what is in it."""
     console.print(f'importing {bag}')
     command = executable(
-        'twinsight_recorder', 'import_bag', str(bag), '--robot', ROBOT, '--mission', mission,
+        'twinsight_recorder', 'import_bag', str(bag), '--robot', ROBOT, '--mission', MISSION,
     )
     with Child('import_bag', command, folder) as importing:
         importing.finish(600.0)
@@ -137,7 +136,7 @@ def _import_bag(bag: Path, mission: str, folder: Path, console: Console) -> list
 
 
 def _replay(
-    mission: str, channels: dict[str, Channel], rate: float, folder: Path, console: Console
+    channels: dict[str, Channel], rate: float, folder: Path, console: Console
 ) -> list[Sighting]:
     """Replay the channels' topics and return what a node that listens saw of them."""
     topics = folder / 'topics.json'
@@ -152,32 +151,18 @@ def _replay(
     ]))
     looking = [sys.executable, '-m', 'twinsight_demo.witness', str(topics), str(out)]
     replaying = executable(
-        'twinsight_replay', 'replay', '--robot', ROBOT, '--mission', mission,
+        'twinsight_replay', 'replay', '--robot', ROBOT, '--mission', MISSION,
         '--prefix', PREFIX, '--rate', str(rate), '--wait-for-subscribers', '20',
         *(word for topic in channels for word in ('--topic', topic)),
     )
     with Child('witness', looking, folder) as witness:
         witness.wait_for('ready')
         with Child('replay', replaying, folder) as replay:
-            _show_progress(console, 'the replay node publishes it again', None, replay)
+            show_progress(console, 'the replay node publishes it again', None, replay)
             replay.finish(30.0)
         time.sleep(0.5)  # best-effort topics have no acknowledgement to wait for
         witness.finish(60.0, ask=signal.SIGTERM)
     return sighting.read(out)
-
-
-def _show_progress(console: Console, what: str, seconds: float | None, child: Child) -> None:
-    start = time.monotonic()
-    console.print(what, highlight=False)
-    if not console.is_terminal:
-        while child.running:
-            time.sleep(0.1)
-        return
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(what, total=seconds)
-        while child.running:
-            progress.update(task, completed=time.monotonic() - start)
-            time.sleep(0.1)
 
 
 def _settings() -> StoreSettings:
@@ -195,19 +180,8 @@ def _is_installed(channel: Channel) -> bool:
 @contextmanager
 def _scratch() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix='twinsight-demo-') as folder:
+        Path(folder).chmod(0o711)  # root's PostgreSQL is another user, who has to get to its data
         yield Path(folder)
-
-
-@contextmanager
-def _store(folder: Path, console: Console) -> Iterator[None]:
-    """Run a store of the demo's own, so that it neither finds nor leaves other data."""
-    program = reductstore.find()
-    if program is None:
-        raise ToolError('ReductStore is not installed: run `make setup`')
-    with reductstore.running(program, folder / 'reductstore') as server:
-        os.environ[URL_VARIABLE] = server.url
-        console.print(f'ReductStore runs at {server.url} for the demo', highlight=False)
-        yield
 
 
 if __name__ == '__main__':

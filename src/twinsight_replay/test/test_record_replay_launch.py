@@ -82,7 +82,7 @@ def generate_test_description() -> LaunchDescription:
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
     }
     _resources.enter_context(patch.dict(os.environ, own))
-    description = stack(robot_id=ROBOT, mission_id=MISSION, sim='true')
+    description = stack(robot_id=ROBOT, mission_id=MISSION, sim='true', metrics='false')
     description.add_action(ReadyToTest())
     return description
 
@@ -142,7 +142,10 @@ class TestRecordAndReplay(unittest.TestCase):
 
         replayed = self.listen_to_all('/replay')
         launch_service.include_launch_description(
-            stack(recorder='false', sim='false', replay='true', replay_mission=MISSION, rate='2.0')
+            stack(
+                recorder='false', metrics='false', sim='false', replay='true',
+                replay_mission=MISSION, rate='2.0',
+            )  # fmt: skip
         )
         self.listener.wait(lambda: 'replay' in ended(proc_info), 'the end of the replay')
         for topic, messages in replayed.items():
