@@ -1,12 +1,15 @@
+import time
+
 import numpy as np
 import pytest
 
 from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_recorder.metrics.log import MetricLog
 from twinsight_store.errors import SpoolError
-from twinsight_store.metrics.batch import MetricBatch
+from twinsight_store.metrics.batch import Delivery, encode, MetricBatch
 from twinsight_store.metrics.fact import Alive
 from twinsight_store.metrics.metric import Series
+from twinsight_store.spool import Spool
 
 SERIES = [Series('robot_05', 'A', 'count')]
 BIG = 100_000_000
@@ -30,6 +33,7 @@ def open_log(tmp_path):
     def make(source='robot/node/1', limit=BIG, memory=BIG, readers=1, keep_oldest=False):
         spool = JournalSettings(tmp_path / 'spool', limit, keep_oldest)
         logs.append(MetricLog(source, spool, memory, readers))
+        logs[-1].open()
         return logs[-1]
 
     yield make
@@ -79,7 +83,7 @@ def test_what_a_killed_process_left_comes_first_with_its_old_numbers(open_log, t
     killed.append(batches(0, 50))
     killed.take(killed.readers[0], 20)
     killed.done(killed.readers[0])
-    killed._spool.close()  # as the end of a process does
+    killed._spool.close(False)  # as the end of a process does
     log = open_log('robot/node/2')
     assert log.earlier == 50  # its place was not kept: sinks pass over what they have
     log.append(batches(50, 80))
@@ -154,7 +158,7 @@ def test_without_a_spool_memory_is_all_there_is(open_log):
 def test_a_folder_that_vanishes_costs_nothing_while_memory_lasts(open_log, tmp_path):
     log = open_log()
     log.append(batches(0, 50))
-    log._spool.roll()
+    log._spool._spool.roll()
     (tmp_path / 'spool').rename(tmp_path / 'elsewhere')
     log.append(batches(50, 100))
     assert 'No such file or directory' in log.spool_problem
@@ -179,3 +183,62 @@ def test_two_processes_do_not_share_a_spool(open_log):
     open_log()
     with pytest.raises(SpoolError, match='another process uses it'):
         open_log()
+
+
+def test_a_folder_with_what_a_recorder_of_topics_left_is_refused(tmp_path, open_log):
+    other = Spool(tmp_path / 'spool', BIG)
+    other.append([(b'', b'a message that waits')])
+    other.close()
+    with pytest.raises(SpoolError, match='another kind of recorder left there'):
+        open_log()
+    found = Spool(tmp_path / 'spool', BIG)
+    assert [bytes(each.payload) for each in found.read(found.start)] == [b'a message that waits']
+    found.close()
+
+
+def test_a_segment_that_cannot_be_read_is_counted_and_the_rest_arrives(open_log, tmp_path):
+    log = open_log(limit=4_000_000, memory=1000)
+    for start in range(0, 100_000, 100):
+        log.append([batch(start, 100)])
+    segments = sorted((tmp_path / 'spool').glob('*.spool'))
+    assert len(segments) > 4
+    segments[2].unlink()
+    values, _ = take_all(log, log.readers[0], most=1_000_000)
+    assert values == sorted(set(values))
+    assert log.readers[0].dropped == 100_000 - len(values) > 0
+    assert 'No such file' in log.spool_problem
+
+
+def test_a_frame_of_another_version_is_counted_as_dropped(open_log):
+    log = open_log(memory=1000)
+    log.append(batches(0, 50))
+    data = bytearray(encode(Delivery('robot/node/1', 6, batch(50))))
+    data[0] = 9
+    log._spool.write(bytes(data), 10)
+    log._number += 1
+    log.append(batches(60, 90))
+    values, _ = take_all(log, log.readers[0])
+    assert values == [*range(50), *range(60, 90)]
+    assert log.readers[0].dropped == 10
+
+
+def test_what_is_under_way_without_a_spool_is_lost_with_the_process(open_log):
+    log = open_log(limit=0)
+    log.append(batches(0, 100))
+    assert len(log.take(log.readers[0], 40)) == 4
+    assert log.close() == 100  # nobody said that it arrived
+
+
+def test_the_lag_is_the_age_of_the_oldest_batch_that_is_not_settled(open_log):
+    log = open_log(readers=2)
+    quick, away = log.readers
+    assert log.lag_s(away) == 0.0
+    log.append([batch(0)])
+    time.sleep(0.3)
+    log.append([batch(10)])
+    take_all(log, quick)
+    assert log.lag_s(quick) == 0.0
+    assert log.lag_s(away) >= 0.3
+    log.take(away, 10)
+    log.done(away)
+    assert log.lag_s(away) < 0.3

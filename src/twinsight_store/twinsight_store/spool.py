@@ -31,7 +31,9 @@ from twinsight_store.spool_frames import (
 SMALLEST_LIMIT = 1_000_000
 """A spool of less than this (bytes) could not hold two segments."""
 
-_MAGIC = b'twinsight-spool-1\n'
+MESSAGES, METRICS = b'twinsight-spool-1\n', b'twinsight-metrics-1\n'
+"""How each segment begins: what kind of frames a spool holds."""
+
 _SUFFIX = '.spool'
 _DIGITS = 10
 _LARGEST_SEGMENT = 64_000_000
@@ -66,13 +68,17 @@ class Spool:
     Not thread-safe; its calls block on the disk.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, kind: bytes = MESSAGES) -> None:
         """
         Open a spool; what an earlier process left there is kept.
 
-        Raises SpoolError where the folder cannot be written to or is in use.
+        kind  MESSAGES or METRICS
+
+        Raises SpoolError where the folder cannot be written to, is in use, or holds frames of
+        another kind.
         """
         self.folder = folder
+        self._kind = kind
         self.limit_bytes = limit_bytes
         self._segment_bytes = min(max(limit_bytes // _SEGMENTS, 1), _LARGEST_SEGMENT)
         self._file = -1
@@ -86,6 +92,10 @@ class Spool:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for number in sorted(filter(None, map(_number, folder.glob(f'*{_SUFFIX}')))):
                 self._closed.append(_Segment(number, self._path(number).stat().st_size))
+            self._check_kind()
+        except SpoolError:
+            self.close()
+            raise
         except BlockingIOError as error:
             self.close()
             raise SpoolError(
@@ -120,7 +130,7 @@ class Spool:
 
     def room_for(self, size: int) -> bool:
         """Return whether so many bytes more stay within the limit."""
-        return self.size_bytes + size + HEAD_BYTES + len(_MAGIC) <= self.limit_bytes
+        return self.size_bytes + size + HEAD_BYTES + len(self._kind) <= self.limit_bytes
 
     @property
     def is_segment_full(self) -> bool:
@@ -150,8 +160,8 @@ class Spool:
                 )
                 self._size = 0
             if not self._size:
-                buffers.insert(0, _MAGIC)
-                size += len(_MAGIC)
+                buffers.insert(0, self._kind)
+                size += len(self._kind)
             write_all(self._file, buffers)
         except OSError as error:
             self._undo()
@@ -222,6 +232,16 @@ class Spool:
         while self._closed:
             self._remove_first()
 
+    def _check_kind(self) -> None:
+        for segment in self._closed:
+            with self._path(segment.number).open('rb') as file:
+                begin = file.read(max(map(len, (MESSAGES, METRICS))))
+            if any(begin.startswith(kind) for kind in {MESSAGES, METRICS} - {self._kind}):
+                raise SpoolError(
+                    f'spool {self.folder}: it holds what another kind of recorder left there; '
+                    'give each recorder a folder of its own'
+                )
+
     def _remove_first(self) -> None:
         segment = self._closed.popleft()
         self._left -= segment.size
@@ -244,12 +264,12 @@ class Spool:
                 if last is None:
                     last = os.fstat(file.fileno()).st_size
                 if not offset:
-                    magic = file.read(len(_MAGIC))
-                    if magic != _MAGIC:
+                    magic = file.read(len(self._kind))
+                    if magic != self._kind:
                         if magic:
                             _warn_of_loss(number, 0, last)
                         return
-                    offset = len(_MAGIC)
+                    offset = len(self._kind)
                 for payload, after in read_frames(file.fileno(), offset, last):
                     yield Found(payload, Position(number, after))
         except DamagedFrameError as error:

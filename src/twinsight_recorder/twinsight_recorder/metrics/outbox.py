@@ -10,7 +10,8 @@ import threading
 import time
 
 from twinsight_recorder.journal_settings import JournalSettings
-from twinsight_recorder.metrics.log import MetricLog, Reader
+from twinsight_recorder.metrics.log import MetricLog, MOST_AT_ONCE
+from twinsight_recorder.metrics.reader import Reader
 from twinsight_recorder.metrics.stores import Store
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
 from twinsight_store.metrics.batch import Delivery, MetricBatch
@@ -19,6 +20,10 @@ from twinsight_store.metrics.sink import Written
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 3.0
 _WAKE_S = 0.5
+_READ_AGAIN_S = 0.5
+_FAREWELL_S = 0.5
+_UP_TO_DATE_S = 5.0
+"""A robot is not missed while its samples may still be on their way to the sink."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +59,9 @@ class SinkRunner:
         self._on_change = on_change
         self._finish = threading.Event()
         self._give_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f'twinsight-{self.sink.name}')
+        self._thread = threading.Thread(
+            target=self._run, name=f'twinsight-{self.sink.name}', daemon=True
+        )
 
     def start(self) -> None:
         """Begin to write."""
@@ -66,10 +73,14 @@ class SinkRunner:
         self._log.wake()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the end; after the time what is not written stays in the spool."""
+        """
+        Wait for the end; after the time what is not written stays in the spool.
+
+        A sink that hangs is left alone then, and ends with the process.
+        """
         self._thread.join(timeout_s)
         self._give_up.set()
-        self._thread.join()
+        self._thread.join(_FAREWELL_S)
 
     def _run(self) -> None:
         try:
@@ -88,6 +99,7 @@ class SinkRunner:
             begin_s = time.monotonic()
             deliveries = self._log.take(self.reader)
             if not deliveries:
+                self._give_up.wait(_READ_AGAIN_S)  # the disk does not give it
                 continue
             written = self._write(deliveries)
             if written is None:
@@ -95,10 +107,10 @@ class SinkRunner:
             self._log.done(self.reader)
             self.written += written.samples
             self._count_refused(written)
-            if self._log.is_settled(self.reader):
+            if self._log.lag_s(self.reader) < _UP_TO_DATE_S:
                 self._store.look()
             rest_s = self._store.gather_s - (time.monotonic() - begin_s)
-            if rest_s > 0.0:
+            if rest_s > 0.0 and sum(len(each.batch) for each in deliveries) < MOST_AT_ONCE:
                 self._finish.wait(rest_s)
 
     def _write(self, deliveries: Sequence[Delivery]) -> Written | None:
@@ -185,8 +197,12 @@ class MetricOutbox:
 
     def waiting(self, runner: SinkRunner) -> int:
         """Return how many samples a sink has still to get, those of an earlier process too."""
-        gone = runner.written + runner.refused + runner.reader.dropped
+        gone = runner.reader.samples + runner.reader.dropped
         return max(0, self.log.earlier + self.accepted - gone)
+
+    def lag_s(self, runner: SinkRunner) -> float:
+        """Return for how long the oldest sample waits that a sink has not yet (s)."""
+        return self.log.lag_s(runner.reader)
 
     def close(self, timeout_s: float) -> int:
         """
@@ -206,15 +222,17 @@ class MetricOutbox:
 
     def _run(self) -> None:
         try:
+            self.log.open()
             while True:
                 self._there_is_more.acquire()
+                finish = self._finish  # before the queue is looked at: then it has all there is
                 batches = []
                 while self._queue:
                     batches.append(self._queue.popleft())
                 if batches:
                     self.log.append(batches)
                     self._bytes_out += sum(_memory_of(batch) for batch in batches)
-                elif self._finish:
+                if finish:
                     return
         except Exception as error:
             self._failure = error
