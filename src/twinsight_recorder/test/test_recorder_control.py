@@ -1,5 +1,7 @@
 """The recorder's services over real DDS: what a caller finds in the store afterwards."""
 
+import time
+
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -198,3 +200,55 @@ def test_a_recorder_that_starts_later_joins_the_mission_of_the_one_that_runs(ben
     recorder = bench.start()
     bench.wait(lambda: bench.statuses and bench.statuses[-1].mission_id == 'B')
     bench.end(recorder)
+
+
+def test_the_counts_of_a_mission_are_told_also_where_it_is_interrupted(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start(use_sim_time=True)  # without a /clock
+    bench.wait_for_subscriber(numbers)
+    before_s = time.time()
+    for mission, count in (('A', 40), ('A', 20), ('B', 7), ('A', 5)):
+        bench.do('set_mission', SetMission, mission_id=mission)
+        bench.publish_received(numbers, range(count))
+    bench.end(recorder)
+    counts = {}
+    for status in bench.statuses:
+        started = status.started.sec + status.started.nanosec / 1e9
+        counts[status.mission_id, started] = bench.topic('/numbers', status).mission_messages
+    assert [(mission, count) for (mission, _), count in counts.items()] == [
+        ('A', 60), ('B', 7), ('A', 5)
+    ]
+    assert all(before_s - 20 < started < time.time() for _, started in counts)
+
+
+def test_a_snapshot_is_counted_for_a_mission_only_where_its_messages_belong_to_it(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start(mode='snapshot', **{'topics.include': '[/numbers]'})
+    bench.wait_for_subscriber(numbers)
+    bench.publish_received(numbers, range(30))
+    bench.do('set_mission', SetMission, mission_id='B')
+    bench.publish_received(numbers, range(30, 50))
+    bench.do('split', Trigger)
+    bench.publish_received(numbers, range(50, 55))
+    assert bench.do('snapshot', TakeSnapshot).messages == 55
+    bench.end(recorder)
+    assert bench.numbers('/numbers', missions=('A',)) == [*range(30)]
+    assert bench.numbers('/numbers', missions=('B',)) == [*range(30, 55)]
+    assert bench.topic('/numbers').mission_messages == 25
+
+
+def test_a_mission_with_an_id_that_is_none_is_refused_and_recording_goes_on(bench):
+    numbers = bench.publisher('/numbers')
+    recorder = bench.start()
+    bench.wait_for_subscriber(numbers)
+    for wrong in ('a\nb', ' ', 'x' * 201):
+        refused = bench.ask('set_mission', SetMission, mission_id=wrong)
+        assert not refused.success
+        assert 'accepted are 1 to 200 printable characters' in refused.message
+    bench.do('stop', Trigger)
+    assert not bench.ask('start', StartRecording, mission_id='a\nb').success
+    bench.do('start', StartRecording, mission_id='A')
+    bench.wait_for_subscriber(numbers)
+    bench.publish_received(numbers, range(10))
+    bench.end(recorder)
+    assert bench.numbers('/numbers', missions=('A',)) == [*range(10)]

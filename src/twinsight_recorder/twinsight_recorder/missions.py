@@ -15,9 +15,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from twinsight_store.exit_code import exit_code_of
-from twinsight_store.history.mission_rows import close_lost_missions
 from twinsight_store.history.missions import Mission, missions
-from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
+from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.parameters import Seconds
 from twinsight_store.selection_arguments import (
     add_mission_arguments,
@@ -34,8 +33,8 @@ examples:
   ros2 run twinsight_recorder missions --robot robot_05 --from -7d
   ros2 run twinsight_recorder missions --label site=hall_2 --json
 
-A mission whose robot was not heard of for --lost-after is closed at the robot's last sign of
-life; it opens again where later ones arrive. Bytes are those that recorders took.
+A mission whose robot was not heard of for --lost-after is shown as ended at the robot's last
+sign of life; nothing is changed in the database. Bytes are those that recorders took.
 
 PostgreSQL's address is taken from TWINSIGHT_POSTGRES_URL.
 exit codes: 0 done, 1 failed, 2 bad usage, 3 nothing matched, 130 interrupted
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add_mission_arguments(parser)
     parser.add_argument(
         '--lost-after', type=_duration, default=LOST_AFTER_S, metavar='DURATION',
-        help='silence after which a robot has vanished (5min)',
+        help='silence after which a robot is taken to have vanished (5min)',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object a line')
     return parser
@@ -82,9 +81,7 @@ def _duration(text: str) -> float:
 def _run(options: argparse.Namespace) -> int:
     selection = selection_from(options)
     settings = PostgresSettings.from_environment()
-    with connect(settings, PROGRAM) as connection, postgres_errors(settings):
-        close_lost_missions(connection, options.lost_after)
-    found = missions(settings, selection)
+    found = missions(settings, selection, lost_after_s=options.lost_after)
     if options.json:
         for mission in found:
             described = {**asdict(mission), 'duration_s': mission.duration_s}

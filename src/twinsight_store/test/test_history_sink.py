@@ -220,10 +220,10 @@ def test_a_mission_begins_where_it_was_said_also_after_its_first_samples(history
     assert history.ask('SELECT labels FROM mission') == [({'site': 'Halle 3'},)]
 
 
-def test_the_same_mission_again_changes_its_labels_only(history):
+def test_the_same_mission_again_is_a_sign_of_life_with_other_labels(history):
     history.tell(told(MissionStarted('robot_01', 'dawn', NOW, {'a': '1', 'b': '2'})))
     history.tell(told(MissionStarted('robot_01', 'dawn', NOW + 9 * SECOND, {'a': '3'})))
-    assert history.missions() == [('dawn', at(0), None, None, at(0))]
+    assert history.missions() == [('dawn', at(0), None, None, at(9))]
     assert history.ask('SELECT labels FROM mission') == [({'a': '3'},)]
 
 
@@ -270,9 +270,9 @@ def test_a_lost_mission_that_is_seen_later_goes_on(history):
     history.tell(samples(1))
     history.lose_missions()
     history.tell(samples(0, begin_ns=NOW - SECOND))
-    assert history.missions() == [('dawn', at(0), at(0), 'lost', at(0))]
+    assert history.missions() == [('dawn', at(-1), at(0), 'lost', at(0))]
     history.tell(samples(2, begin_ns=NOW + SECOND))
-    assert history.missions() == [('dawn', at(0), None, None, at(1))]
+    assert history.missions() == [('dawn', at(-1), None, None, at(1))]
 
 
 def test_a_mission_that_ended_on_request_is_never_lost_nor_opened_again(history):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -163,12 +164,39 @@ def test_the_distance_of_a_mission_is_not_that_of_another(database: Database) ->
     ]
 
 
+def test_the_distance_goes_on_where_a_recorder_that_was_started_again_began_at_0(
+    database: Database,
+) -> None:
+    database.mission('r1', 'dawn', 0, 100)
+    database.samples(
+        'r1', 'dawn', 'odom.distance',
+        at0=50.0, at10=60.0, at20=0.0, at30=5.0, at40=None, at50=0.0, at60=70.0,
+    )
+    assert database.only().distance_m == 10.0 + 5.0 + 70.0
+
+
+def test_what_a_robot_drove_for_another_mission_between_is_not_in_the_distance(
+    database: Database,
+) -> None:
+    database.mission('r1', 'dawn', 0, 100)
+    database.mission('r1', 'noon', 20, 40, 40, 'next')
+    database.samples('r1', 'dawn', 'odom.distance', at0=0.0, at10=3.0)
+    database.samples('r1', 'noon', 'odom.distance', at20=4.0, at30=104.0)
+    database.samples('r1', 'dawn', 'odom.distance', at40=105.0, at50=107.0)
+    found = missions(database.settings, ALL)
+    assert [(each.mission_id, each.distance_m) for each in found] == [
+        ('dawn', 5.0), ('noon', 100.0)
+    ]
+
+
 def test_an_open_mission_is_lost_where_its_robot_was_not_seen_for_long(database: Database) -> None:
     database.mission('r1', 'dawn', 0, 10)
     database.execute("UPDATE mission SET last_seen = now() - interval '100 s'")
     stored = database.only()
     assert stored.ended_by is None
+    assert database.only(lost_after_s=None) == stored
     assert database.only(lost_after_s=200.0) == stored
+    assert database.only(lost_after_s=1e300) == database.only(lost_after_s=inf) == stored
     lost = database.only(lost_after_s=50.0)
     assert (lost.ended_by, lost.ended_ns) == ('lost', lost.last_seen_ns)
     database.execute("UPDATE mission SET ended = last_seen, ended_by = 'request'")

@@ -132,9 +132,10 @@ def test_a_robot_that_vanishes_leaves_a_mission_that_is_closed_at_its_last_sign_
     )[0][0]
     assert mission['ended_by'] == 'lost'
     assert mission['ended_ns'] == last_ns
+    assert listed(robot)[0]['ended_by'] is None  # for the usual 5 min
     last_sample = robot.rows('SELECT extract(epoch FROM max(time)) FROM metric')[0][0]
     assert 0 <= last_ns / 1e9 - float(last_sample) < 1.5
-    assert robot.rows('SELECT ended_by FROM mission') == [('lost',)]
+    assert robot.rows('SELECT ended_by FROM mission') == [(None,)]  # who lists changes nothing
 
 
 def test_a_vanished_robot_that_comes_back_with_another_mission_does_not_stretch_the_lost_one(
@@ -154,3 +155,39 @@ def test_a_vanished_robot_that_comes_back_with_another_mission_does_not_stretch_
     lost = listed(robot)[0]
     assert (lost['mission_id'], lost['ended_by']) == ('lost_run', 'lost')
     assert lost['duration_s'] == pytest.approx(3600, abs=60)
+
+
+def test_who_may_only_read_lists_missions(robot):
+    recorder = robot.start(mission_id='run_1')
+    robot.wait(lambda: robot.rows('SELECT FROM mission'))
+    robot.end(recorder)
+    with robot.connection() as connection:
+        name = connection.info.dbname
+        connection.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+        )
+    [mission] = listed(robot, '--lost-after', '1ms')
+    assert (mission['mission_id'], mission['ended_by']) == ('run_1', 'lost')
+
+
+def test_a_mission_that_goes_on_after_another_is_open_and_has_all_of_its_bytes(robot):
+    recorder = start_recorder(robot, 'A')
+    metrics_recorder = robot.start(mission_id='A')
+    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
+    robot.wait(lambda: robot.recorder_statuses)
+    for mission, count in (('A', 21), ('B', 11), ('A', 31)):
+        robot.ask('/start_mission', StartMission, mission_id=mission)
+        robot.wait(lambda mission=mission: robot.recorder_statuses[-1].mission_id == mission)
+        publish(robot, range(count))
+    robot.end(metrics_recorder)
+    metrics_recorder = robot.start(mission_id='A')  # its odometer begins at 0
+    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
+    publish(robot, range(11))
+    robot.wait(lambda: {each['messages'] for each in listed(robot)} == {11, 63})
+    robot.end(metrics_recorder)
+    assert recorder.end(30, ask=2) == 0, recorder.text()
+    first, second = listed(robot)
+    assert (first['mission_id'], first['ended_by']) == ('A', None)
+    assert first['distance_m'] == pytest.approx(2.0 + 3.0 + 1.0)
+    assert (second['mission_id'], second['ended_by']) == ('B', 'next')
+    assert second['distance_m'] == pytest.approx(1.0)

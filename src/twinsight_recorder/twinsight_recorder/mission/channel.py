@@ -12,8 +12,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from twinsight_interfaces.msg import Mission as MissionMessage
-from twinsight_recorder.mission.choice import automatic_id, Mission, Origin
+from twinsight_recorder.mission.choice import checked_id, Mission, Origin, requested_id
 from twinsight_recorder.raw.receiver import TakenDirectly
+from twinsight_store.errors import ConfigurationError
 
 TOPIC = 'mission'
 _QOS = QoSProfile(
@@ -42,6 +43,7 @@ class MissionChannel:
         self._node = node
         self._robot_id = robot_id
         self._follow = follow
+        self._ignored = ''
         self._publisher = node.create_publisher(MissionMessage, TOPIC, _LATCHED)
         self._subscription = node.create_subscription(
             MissionMessage, TOPIC, _never_called, _QOS, callback_group=TakenDirectly()
@@ -64,10 +66,15 @@ class MissionChannel:
     def request(
         self, mission_id: str, ended: str = '', labels: Mapping[str, str] | None = None
     ) -> Mission:
-        """Begin a mission by request, empty: a new one of date and time; tell the others."""
-        now_ns = time.time_ns()
-        name = mission_id or self._new_id(now_ns)
-        self.current = Mission(name, now_ns, Origin.REQUEST, ended, labels or {})
+        """
+        Begin a mission by request, empty: a new one of date and time; tell the others.
+
+        Raises ConfigurationError where the id is not accepted.
+        """
+        # Also where the clock was set back it is newer than the one of now, or nobody follows.
+        began_ns = max(time.time_ns(), self.current.began_ns + 1)
+        name = checked_id(mission_id) if mission_id else requested_id(began_ns)
+        self.current = Mission(name, began_ns, Origin.REQUEST, ended, labels or {})
         self.announce()
         return self.current
 
@@ -78,22 +85,22 @@ class MissionChannel:
                 taken: Any = self._subscription.handle.take_message(MissionMessage, False)
                 if taken is None:
                     return
-                self._hear(taken[0])
+                message, info = taken
+                self._hear(message, info['source_timestamp'])
 
     def close(self) -> None:
         """Leave the topic."""
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
 
-    def _hear(self, message: MissionMessage) -> None:
+    def _hear(self, message: MissionMessage, publish_ns: int) -> None:
         if message.robot_id != self._robot_id or message.origin not in _ORIGINS:
             return
-        stamp = message.header.stamp
-        told = Mission(
-            message.mission_id, stamp.sec * 1_000_000_000 + stamp.nanosec or time.time_ns(),
-            Origin(message.origin), message.ended_mission_id,
-            {each.key: each.value for each in message.labels},
-        )
+        try:
+            told = _mission_in(message, publish_ns)
+        except ConfigurationError as error:
+            self._ignore(str(error))
+            return
         if told != self.current:
             self.heard = True
         if self.current.gives_way_to(told):
@@ -101,10 +108,23 @@ class MissionChannel:
             self.current = told
             self.announce()  # who comes later may hear it from us only
 
-    def _new_id(self, now_ns: int) -> str:
-        """Return an id of date and time that is not the one of now."""
-        name = automatic_id(now_ns)
-        return name if name != self.current.mission_id else f'{name[:-1]}.{now_ns % 10**9:09}Z'
+    def _ignore(self, why: str) -> None:
+        if why != self._ignored:  # some publish it once a second
+            self._ignored = why
+            self._node.get_logger().warning(f'a message on {TOPIC} is ignored: {why}')
+
+
+def _mission_in(message: MissionMessage, publish_ns: int) -> Mission:
+    """Return what a message tells; without a stamp or an id it is the same for all who hear it."""
+    stamp = message.header.stamp
+    began_ns = stamp.sec * 1_000_000_000 + stamp.nanosec or publish_ns
+    if message.ended_mission_id:
+        checked_id(message.ended_mission_id)
+    return Mission(
+        checked_id(message.mission_id) if message.mission_id else requested_id(began_ns),
+        began_ns, Origin(message.origin), message.ended_mission_id,
+        {each.key: each.value for each in message.labels},
+    )
 
 
 def _header(stamp_ns: int) -> Any:

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import IntEnum
 
+from twinsight_store.errors import ConfigurationError
+
+LONGEST_ID = 200
+"""Characters of a mission's id, at most."""
+
 
 class Origin(IntEnum):
     """Who chose a mission; the numbers are those of twinsight_interfaces/msg/Mission."""
@@ -47,12 +52,39 @@ class Mission:
 
 
 def first_mission(mission_id: str, now_ns: int) -> Mission:
-    """Return the mission that a node starts with; empty: none was given to it."""
+    """
+    Return the mission that a node starts with; empty: none was given to it.
+
+    Raises ConfigurationError where the id is not accepted.
+    """
     if mission_id:
-        return Mission(mission_id, now_ns, Origin.PARAMETER)
+        return Mission(checked_id(mission_id), now_ns, Origin.PARAMETER)
     return Mission(automatic_id(now_ns), now_ns, Origin.AUTOMATIC)
 
 
 def automatic_id(now_ns: int) -> str:
-    """Return a mission id made of date and time, UTC."""
-    return f'{datetime.fromtimestamp(now_ns / 1e9, timezone.utc):%Y%m%dT%H%M%SZ}'
+    """Return the id that a node starts with where none was given: date and time, UTC."""
+    return f'{_to_the_second(now_ns)}Z'
+
+
+def requested_id(began_ns: int) -> str:
+    """Return the id of a mission that was asked for without one; no other time makes the same."""
+    return f'{_to_the_second(began_ns)}.{began_ns % 1_000_000_000:09}Z'
+
+
+def checked_id(mission_id: str) -> str:
+    """Return a mission's id; raises ConfigurationError where it does not fit lines and tables."""
+    if (
+        not 1 <= len(mission_id) <= LONGEST_ID or mission_id != mission_id.strip()
+        or not mission_id.isprintable()
+    ):
+        shown = repr(mission_id) if len(mission_id) <= LONGEST_ID else f'{mission_id[:20]!r}…'
+        raise ConfigurationError(
+            f'mission_id {shown}: accepted are 1 to {LONGEST_ID} printable characters, without '
+            'spaces at the ends'
+        )
+    return mission_id
+
+
+def _to_the_second(time_ns: int) -> str:
+    return f'{datetime.fromtimestamp(time_ns // 1_000_000_000, timezone.utc):%Y%m%dT%H%M%S}'

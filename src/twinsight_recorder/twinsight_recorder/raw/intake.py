@@ -80,12 +80,15 @@ class Intake:
     def put(self, arrival: Arrival) -> None:
         """Queue a message, or count it as dropped."""
         size = len(arrival.data)
-        tally = arrival.source.topic.tally
+        source = arrival.source
+        topic = source.topic
+        tally = topic.tally
         if self._taken_in - self._done + size > self.limit_bytes:
             tally.dropped += 1
         else:
-            tally.mission_messages += 1
-            tally.mission_bytes += size
+            if source.number >= topic.first:  # a snapshot may reach back into a mission before
+                tally.mission_messages += 1
+                tally.mission_bytes += size
             self._taken_in += size
             self._arrivals.append(arrival)
 

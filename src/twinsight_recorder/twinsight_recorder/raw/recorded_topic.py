@@ -19,7 +19,7 @@ class Tally:
     received, bytes, rate_limited, left_out, dropped are counted where messages arrive; stored,
     refused, unsaved and dropped_late (from the spool) where they are written. So each number
     has one thread that changes it. mission_messages and mission_bytes count what was accepted
-    for the mission of now.
+    for the mission of now; what a snapshot stores of a mission before is in neither count.
     """
 
     received: int = 0
@@ -49,6 +49,7 @@ class RecordedTopic:
     source      what its next message is stored with; a new one where that changes
     is_latched  whether its publishers keep messages for those who come late
     told_lost   messages that the middleware itself says are lost
+    first       number of the first source of the mission of now
     """
 
     channel: Channel
@@ -60,6 +61,7 @@ class RecordedTopic:
     stride: Stride = field(init=False)
     is_latched: bool = False
     told_lost: int = 0
+    first: int = 0
 
     def __post_init__(self) -> None:
         self.limit = RateLimit(self.rule.min_period_ns)
@@ -69,6 +71,11 @@ class RecordedTopic:
     def name(self) -> str:
         """Return the topic's name."""
         return self.channel.topic
+
+    def begin_mission(self) -> None:
+        """Count for another mission, which is the one of the source that holds now."""
+        self.tally.mission_messages = self.tally.mission_bytes = 0
+        self.first = self.source.number
 
     @property
     def lost(self) -> int:
@@ -87,7 +94,7 @@ class Source:
 
     labels       encoded, without the layout's own
     compression  of messages that are records of their own: '' or 'zstd'
-    number       the same for no two sources of a process
+    number       the same for no two sources of a process; a later one's is higher
     """
 
     topic: RecordedTopic

@@ -53,14 +53,18 @@ class Recording:
     """
     Subscriptions, memory, spool and writing thread of one recorder, and their control.
 
-    Everything but the writing runs in the thread that calls take().
+    Everything but the writing runs in the thread that calls take(). Who gives a mission an id
+    that is not accepted gets a ConfigurationError.
+
+    counts_from_ns  Unix time when the counts of the mission of now began at 0
     """
 
     def __init__(self, node: Node, settings: RecorderSettings, own_topics: Iterable[str]) -> None:
         """Begin to write; raises ConfigurationError where an address is not set."""
         store = settings.store_settings()
         self.settings = settings
-        mission = first_mission(settings.mission_id, time.time_ns())
+        self.counts_from_ns = time.time_ns()
+        mission = first_mission(settings.mission_id, self.counts_from_ns)
         self.labelling = Labelling(settings.robot_id, mission.mission_id, store.bucket)
         self.before_mission_change: Callable[[], None] = lambda: None
         limit = int(settings.memory_limit)
@@ -245,15 +249,17 @@ class Recording:
     def _follow(self, mission: Mission) -> None:
         if self._started:
             self.watch.take()
-        if mission.mission_id != self.labelling.mission_id:
-            self._begin(mission)
+        self._begin(mission)
 
     def _begin(self, mission: Mission) -> None:
+        if mission.mission_id == self.labelling.mission_id:
+            return  # it goes on, and its counts with it
         self.before_mission_change()
-        for topic in self.topics:
-            topic.tally.mission_messages = topic.tally.mission_bytes = 0
+        self.counts_from_ns = time.time_ns()
         self.labelling.begin_mission(mission.mission_id)
         self.watch.relabel()
+        for topic in self.topics:
+            topic.begin_mission()
         self.pump.close_chunks()
         self._log.info(f'from now on: {self.what}')
 

@@ -38,7 +38,6 @@ class StatusReport:
             self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._paces: dict[str, TopicPace] = {}
         self._all = TopicPace()
-        self._started = node.get_clock().now().to_msg()
 
     def publish(self) -> None:
         """Publish them, as things are now."""
@@ -58,7 +57,7 @@ class StatusReport:
         recording, journal = self._recording, self._recording.pump.journal
         message = RecorderStatus()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.started = self._started
+        message.started.sec, message.started.nanosec = divmod(recording.counts_from_ns, 10**9)
         message.robot_id = recording.labelling.robot_id
         message.mission_id = recording.labelling.mission_id
         message.mode = int(recording.mode)

@@ -14,11 +14,13 @@ from twinsight_store.history.postgres import connect, postgres_errors, PostgresS
 from twinsight_store.history.selection_sql import mission_condition
 from twinsight_store.selection import Selection
 
-# All in one statement. Each LATERAL is a few steps in an index, for each mission: of the
-# distances the first by name that has samples, of these the first and the last.
+# All in one statement. Each LATERAL is a few steps in an index, for each mission, but the
+# distance: that is one range of an index, all samples of one metric. Less would not do, as a
+# recorder that is started again begins at 0, and nothing but the samples tells where; it takes
+# about 0.1 s for an hour at 50 Hz.
 _QUERY = """
     SELECT robot_id, mission_id, {started}, {ended}, ended_by, {last_seen},
-           last_value - first_value AS distance_m, topics, messages, bytes, events, labels
+           distance_m, topics, messages, bytes, events, labels
     FROM (
         SELECT robot_id, mission_id, started, last_seen, labels,
                CASE WHEN lost THEN last_seen ELSE ended END AS ended,
@@ -39,22 +41,31 @@ _QUERY = """
         WHERE e.robot_id = mission.robot_id AND e.mission_id = mission.mission_id
     ) AS happened
     LEFT JOIN LATERAL (
-        SELECT first_value, last_value
+        SELECT i.name
         FROM metric_info AS i
         CROSS JOIN LATERAL (
-            SELECT value AS first_value FROM metric AS m WHERE {sample} ORDER BY time LIMIT 1
+            SELECT FROM metric AS m
+            WHERE {sample} AND m.name = i.name AND m.mission_id = mission.mission_id
+            ORDER BY time LIMIT 1
         ) AS begin
-        CROSS JOIN LATERAL (
-            SELECT value AS last_value FROM metric AS m WHERE {sample} ORDER BY time DESC LIMIT 1
-        ) AS finish
         WHERE i.robot_id = mission.robot_id AND i.name LIKE '%.distance'
         ORDER BY i.name COLLATE "C" LIMIT 1
-    ) AS way ON true
+    ) AS odometer ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(greatest(step, 0)), 0) AS distance_m
+        FROM (
+            SELECT mission_id, lag(mission_id) OVER earlier AS mission_before,
+                   value - lag(value) OVER earlier AS step
+            FROM metric AS m WHERE {sample} AND m.name = odometer.name
+            WINDOW earlier AS (ORDER BY time)
+        ) AS steps
+        WHERE mission_id = mission.mission_id AND mission_before = mission.mission_id
+    ) AS way ON odometer.name IS NOT NULL
     ORDER BY started, robot_id COLLATE "C", mission_id COLLATE "C"
 """
 _SAMPLE = """
-    m.robot_id = mission.robot_id AND m.name = i.name AND m.mission_id = mission.mission_id
-    AND m.time BETWEEN mission.started AND mission.last_seen AND m.value IS NOT NULL
+    m.robot_id = mission.robot_id AND m.value IS NOT NULL
+    AND m.time BETWEEN mission.started AND mission.last_seen
 """
 _NS = '(extract(epoch FROM {0}) * 1000000)::bigint * 1000 AS {0}_ns'
 
@@ -66,8 +77,9 @@ class Mission:
 
     ended_ns    None while it is open
     ended_by    request, next (another one began), lost (the robot vanished); None while open
-    distance_m  how far: last less first value of its metric that ends in ``.distance``; of
-                several the first by name that has samples; None where there is none
+    distance_m  how far: what its metric that ends in ``.distance`` grew, also where that began
+                at 0 again on the way; of several the first by name that has samples; None where
+                there is none
     topics      how many different topics were recorded
     messages    how many, of all recorders and topics
     bytes       the same in bytes
@@ -125,6 +137,4 @@ def missions(
 def _vanished(lost_after_s: float | None) -> Composable:
     if lost_after_s is None:
         return SQL('false')
-    return SQL('last_seen < now() - make_interval(secs => {})').format(
-        Literal(float(lost_after_s))
-    )
+    return SQL('extract(epoch FROM now() - last_seen) > {}').format(Literal(float(lost_after_s)))
