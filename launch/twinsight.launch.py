@@ -27,9 +27,12 @@ def generate_launch_description() -> LaunchDescription:
 
 def check_files(context: LaunchContext) -> None:
     """Refuse files that do not exist: launch and Fast DDS would complain and go on without."""
-    config = context.launch_configurations.get('config')
-    if config is not None and not Path(config).is_file():
-        raise FileNotFoundError(f'config:={config}: no such parameter file; give one that exists')
+    for name in ('config', 'metrics_config', 'alerts_config'):
+        path = context.launch_configurations.get(name)
+        if path is not None and not Path(path).is_file():
+            raise FileNotFoundError(
+                f'{name}:={path}: no such parameter file; give one that exists'
+            )
     profile = context.launch_configurations.get('dds_profile', 'none')
     if profile != 'none' and not Path(profile).is_file():
         raise FileNotFoundError(

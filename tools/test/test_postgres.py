@@ -164,6 +164,59 @@ def test_for_root_an_ordinary_user_runs_it_where_it_gets_to_the_data(
     assert moved.stat().st_uid == 65534
 
 
+@pytest.mark.skipif(not AS_ROOT, reason='only root runs PostgreSQL as somebody else')
+def test_for_root_with_a_closed_umask_it_runs_all_the_same(
+    binary_program: Program, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder / f'umask-{time.monotonic_ns()}'
+    monkeypatch.setattr(unprivileged, 'STAND_IN', folder / 'stand-in')
+    folder.mkdir()
+    mask = os.umask(0o077)
+    try:
+        with postgres.running(binary_program, folder / 'made' / 'later' / 'data') as server:
+            assert ask(server.url, 'SELECT 1') == [(1,)]
+    finally:
+        os.umask(mask)
+    assert len(list(folder.glob('stand-in/*/data/PG_VERSION'))) == 1
+
+
+def test_a_database_that_cannot_be_made_is_an_error_of_one_line(
+    open_folder: Path,
+) -> None:
+    programs = fake(open_folder / f'fake-{time.monotonic_ns()}', 'postgres', 'initdb')
+    said = 'creating\ninitdb: error: no room\n\ninitdb: removing contents'
+    (programs / 'initdb').write_text(f'#!/bin/sh\nprintf "{said}" >&2\nexit 1\n')
+    data = open_folder / f'data-{time.monotonic_ns()}'
+    with pytest.raises(ToolError) as error, postgres.running(
+        Program('', programs / 'postgres'), data
+    ):
+        pass
+    assert str(error.value) == 'cannot make a PostgreSQL database: initdb: error: no room'
+
+
+def of_version(folder: Path, version: str) -> Path:
+    binary = fake(folder / version / 'bin', 'postgres', 'initdb') / 'postgres'
+    binary.write_text(f'#!/bin/sh\necho "postgres (PostgreSQL) {version}.4 (Some Linux 12)"\n')
+    return binary
+
+
+def test_data_are_served_by_a_server_of_their_version(
+    data: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debian = open_folder / f'debian-{time.monotonic_ns()}'
+    monkeypatch.setattr(postgres, 'DEBIAN', debian)
+    first, wanted = of_version(debian, '92'), of_version(debian, '91')
+    (data / 'PG_VERSION').write_text('91\n')
+    launch = postgres.SERVER.launch(Program('', first), data, 1, None)
+    assert str(wanted) in launch.argv and str(first) not in launch.argv
+    wanted.unlink()
+    said = rf'^the data in {data} are of PostgreSQL 91, found is 92 in {first.parent}.*: put Postg'
+    with pytest.raises(ToolError, match=said):
+        postgres.SERVER.launch(Program('', first), data, 1, None)
+    with pytest.raises(ToolError, match='of PostgreSQL 91, found is timescale/timescaledb:lat'):
+        postgres.SERVER.launch(Program('', image=postgres.Postgres.image), data, 1, None)
+
+
 def test_a_server_that_wants_a_password_does_run(binary_program: Program, data: Path) -> None:
     with postgres.running(binary_program, data) as server:
         (data / 'pg_hba.conf').write_text('host all all 127.0.0.1/32 scram-sha-256\n')

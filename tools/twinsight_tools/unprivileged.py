@@ -41,21 +41,43 @@ class Account:
         try:
             status = folder.stat()
         except FileNotFoundError:
-            return True  # made later, by the caller
+            return not _umask() & 0o001  # made later, by the caller
         return bool(status.st_mode & (0o100 if status.st_uid == self.uid else 0o001))
 
     def within_reach(self, path: Path) -> Path:
         """Return `path`, or a place of its own elsewhere if the account cannot get there."""
         path = path.absolute()
-        if self.reaches(path):
+        if not self.switch:
             return path
-        # Opening the caller's folders to everybody would be worse than another place.
-        return STAND_IN / hashlib.sha256(os.fsencode(path)).hexdigest()[:12] / path.name
+        # Opening the caller's folders to everybody would be worse than another place. One that was
+        # taken once stays the place, with whatever umask the next call comes.
+        other = STAND_IN / hashlib.sha256(os.fsencode(path)).hexdigest()[:12] / path.name
+        return path if self.reaches(path) and not other.exists() else other
+
+    def make_way(self, path: Path) -> None:
+        """Make all folders above `path`; those of the stand-in place can be passed by all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent, *path.parent.parents):
+            if self.switch and folder.is_relative_to(STAND_IN):
+                folder.chmod(0o711)  # whatever the caller's umask
+
+    def make_open(self, folder: Path) -> None:
+        """Make a folder of ours that the account can enter."""
+        self.make_way(folder)
+        folder.mkdir(exist_ok=True)
+        if self.switch:
+            folder.chmod(0o711)
 
     def give(self, folder: Path) -> None:
         """Make the folder the account's own."""
         if self.switch:
             os.chown(folder, self.uid, self.gid)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # there is no other way to ask
+    os.umask(mask)
+    return mask
 
 
 def account(owner: int | None = None) -> Account:

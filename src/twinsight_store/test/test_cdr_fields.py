@@ -303,12 +303,10 @@ def test_a_nul_within_a_text_is_kept_though_the_middleware_s_python_ends_the_tex
     assert read(String, data, 'data') == ['a\0b']
 
 
-def test_another_encapsulation_is_left_to_the_middleware():
-    data = b'\0\7\0\0' + struct.pack('<d', 1.5)  # CDR, version 2
-    assert deserialize_message(data, Float64).data == 1.5
-    assert read(Float64, data, 'data') == [1.5]
-    with pytest.raises(RecordError):
-        read(Float64, b'\1\1' + data[2:], 'data')
+@pytest.mark.parametrize('head', [b'\0\2', b'\0\3', b'\0\7', b'\1\1', b'\xff\xff'])
+def test_another_encapsulation_is_refused(head):
+    with pytest.raises(RecordError, match=f'Float64: the encapsulation is {head.hex()}'):
+        read(Float64, head + b'\0\0' + struct.pack('<d', 1.5), 'data')
 
 
 @pytest.mark.parametrize('data', [b'', b'\0', b'\0\1', b'\0\1\0\0'])

@@ -10,7 +10,7 @@ from std_msgs.msg import Bool, Empty, Header, String
 from tf2_msgs.msg import TFMessage
 
 from twinsight_store.errors import ConfigurationError, RecordError
-from twinsight_store.field_path import FieldPath
+from twinsight_store.field_path import decode, FieldPath
 
 
 def diagnostics():
@@ -149,6 +149,16 @@ def test_what_is_no_message_of_the_class_is_told():
     data = serialize_message(pose())
     with pytest.raises(RecordError, match='not a geometry_msgs/msg/PoseStamped'):
         FieldPath.parse('pose.position.x').value_of_cdr(data[:10], PoseStamped)
+
+
+@pytest.mark.parametrize('data', [
+    b'', b'\0', b'\0\1', b'\0\1\0\0', b'\0\0\0\0', b'\0\7\0\0', b'\xff' * 4,
+])
+def test_bytes_without_a_message_behind_the_encapsulation_are_told(data):
+    for cls in (Empty, String, PoseStamped, TFMessage):
+        for _ in range(50):  # what the middleware found behind their end was another each time
+            with pytest.raises(RecordError, match=rf'\({len(data)} bytes\): it is cut off'):
+                decode(data, cls)
 
 
 def test_paths_are_equal_however_they_are_written():

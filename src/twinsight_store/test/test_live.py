@@ -22,7 +22,7 @@ from twinsight_store.metrics.fact import Alive, MetricInfo
 from twinsight_store.metrics.metric import Series
 
 SECOND = 1_000_000_000
-BEGIN = 1_790_000_000 * SECOND
+BEGIN = 1_700_000_000 * SECOND
 
 
 class Robot:

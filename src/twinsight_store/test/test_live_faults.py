@@ -25,7 +25,7 @@ from twinsight_store.metrics.metric import Series
 from twinsight_tools import redis_server as programs
 
 ROWS = 20
-BEGIN = 1_790_000_000_000_000_000
+BEGIN = 1_700_000_000_000_000_000
 SPEED = Series('robot_01', 'dawn', 'odom/speed')
 STREAM = 'twinsight:metrics:robot_01'
 
@@ -351,6 +351,8 @@ def test_a_server_that_comes_back_empty_gets_what_is_new(redis_server):
 @pytest.mark.parametrize('rights', [
     ['+@all', '~twinsight:*', 'resetchannels'],
     ['+@all', '-xadd', '~twinsight:*', '&*'],
+    ['+@all', '-expire', '~twinsight:*', '&*'],
+    ['+@all', '-zrem', '~twinsight:*', '&*'],
     ['+@all', '~twinsight:delivered', '~twinsight:robots', '&*'],
     ['+@all', '-evalsha', '~*', '&*'],
 ])
@@ -372,7 +374,7 @@ def test_whoever_lacks_a_right_writes_nothing_at_all(redis_url, admin, rights):
 
 @pytest.mark.parametrize('key', [
     STREAM, 'twinsight:live:robot_01', 'twinsight:events:robot_01', 'twinsight:info:robot_01',
-    'twinsight:robots', 'twinsight:delivered',
+    'twinsight:robots', 'twinsight:delivered', 'twinsight:delivered:times',
 ])
 def test_a_key_that_is_something_else_is_refused_and_nothing_is_half_written(
     redis_url, sink, admin, key

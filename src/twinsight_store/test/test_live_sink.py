@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from twinsight_store.metrics.fact import (
 )
 from twinsight_store.metrics.metric import Series
 
-BEGIN = 1_790_000_000_000_000_001
+HOUR_NS = 3_600 * 10**9
+BEGIN = 1_700_000_000_000_000_001
 X = Series('robot_01', 'dawn', 'odom/x')
 Y = Series('robot_01', 'dawn', 'odom/y')
 STATE = Series('robot_01', 'dawn', 'state')
@@ -196,6 +198,17 @@ def test_samples_of_one_name_and_time_are_all_there_and_the_last_is_the_latest(l
     assert (live.latest('odom/x')['value'], live.latest('odom/y')['value']) == (4.0, 5.0)
 
 
+def test_a_series_that_is_listed_twice_is_one_name_with_two_samples(live):
+    live.tell(MetricBatch(
+        [X, Y, X], np.full(4, BEGIN), np.array([2, 1, 0, 2], np.uint32), np.arange(4.0)
+    ))
+    assert live.stream() == [
+        f'{{"time_ns":{BEGIN},"mission_id":"dawn","values":{{{values}}}}}'
+        for values in ('"odom/x":0.0,"odom/y":1.0', '"odom/x":2.0', '"odom/x":3.0')
+    ]
+    assert live.latest('odom/x')['value'] == 3.0
+
+
 def test_a_later_delivery_of_older_samples_replaces_no_newer_value(live):
     live.tell(batch([(X, BEGIN + 1, 1), (Y, BEGIN, 1)]), source='robot_01/metrics/2')
     live.tell(batch([(X, BEGIN, 0), (Y, BEGIN + 1, 2)]), source='robot_01/metrics/1')
@@ -211,6 +224,23 @@ def test_the_older_of_two_times_is_told_also_where_a_float_cannot(live):
     live.tell(batch([(Y, 999, 1)]), batch([(Y, 1000, 2)]))
     live.tell(batch([(Y, 999, 3)]))
     assert (live.latest('odom/x')['value'], live.latest('odom/y')['value']) == (1.0, 2.0)
+
+
+def test_a_clock_that_was_ahead_once_holds_no_value_for_ever(live):
+    now = time.time_ns()
+    live.tell(batch([(X, 4 * 10**18, 1)]))
+    assert live.latest('odom/x')['value'] == 1.0
+    live.tell(batch([(X, now, 2)]))
+    assert live.latest('odom/x')['value'] == 2.0
+    assert live.seen() == {'last_seen_ns': now, 'mission_id': 'dawn'}
+
+
+def test_a_clock_that_is_ahead_by_less_than_a_day_is_right_about_what_is_newer(live):
+    ahead = time.time_ns() + 23 * HOUR_NS
+    live.tell(batch([(X, ahead, 1)]))
+    live.tell(batch([(X, time.time_ns(), 2)]))
+    assert live.latest('odom/x')['value'] == 1.0
+    assert live.seen()['last_seen_ns'] == ahead
 
 
 def test_two_robots_with_the_same_names_never_mix(live):
@@ -277,7 +307,7 @@ def test_facts_without_a_place_in_redis_are_written_nowhere(live):
         MissionRecording('robot_01', 'dawn', 'recorder/1', {'/scan': (1, 2)}),
     ]))
     assert written.refused == 0
-    assert live.redis.keys() == ['twinsight:delivered']
+    assert set(live.redis.keys()) == {'twinsight:delivered', 'twinsight:delivered:times'}
 
 
 def test_damaged_facts_are_counted_and_hold_up_nothing(live):
@@ -389,6 +419,50 @@ def test_many_names_and_long_texts_pass(live):
     assert live.latest('n4998')['value'] == -1.0
     live.tell(batch([(STATE, BEGIN + each, 'x' * 4096) for each in range(2000)]))
     assert live.redis.xlen('twinsight:metrics:robot_01') == 1 + 2 + 2000
+
+
+def test_what_is_of_a_robot_goes_a_month_after_it_was_written_last(live):
+    live.tell(batch([(X, BEGIN, 1)], facts=[
+        Event('robot_01', 'dawn', BEGIN, 'anomaly', 'warn', ''),
+        MetricInfo('robot_01', 'odom/x', 'm', '/odom', 'x'),
+    ]))
+    keys = [f'twinsight:{kind}:robot_01' for kind in ('live', 'metrics', 'events', 'info')]
+    for key in keys:
+        assert live.redis.ttl(key) == pytest.approx(30 * 86_400, abs=60)
+        live.redis.expire(key, 100)
+    live.tell(batch([], facts=[Alive('robot_01', 'dawn', BEGIN + 1)]))
+    assert min(live.redis.ttl(key) for key in keys) > 29 * 86_400
+
+
+def test_a_robot_that_was_not_seen_for_a_month_is_no_longer_listed(live):
+    ages = {'gone': 31 * 24, 'away': 29 * 24, 'here': 0, 'of_2096': -500_000}
+    for robot, hours in ages.items():
+        live.redis.hset('twinsight:robots', robot, json.dumps(
+            {'last_seen_ns': time.time_ns() - hours * HOUR_NS, 'mission_id': 'dawn'},
+            separators=(',', ':'),
+        ))
+    live.tell(batch([(X, BEGIN, 1)]))
+    assert set(live.redis.hkeys('twinsight:robots')) == {'away', 'here', 'robot_01'}
+    live.redis.hset('twinsight:robots', 'gone', '{"last_seen_ns":1,"mission_id":""}')
+    live.tell(batch([(X, BEGIN, 1)]))
+    assert live.redis.hexists('twinsight:robots', 'gone'), 'it looks once an hour'
+    assert 3500 < live.redis.ttl('twinsight:tidied') <= 3600
+
+
+def test_a_source_is_forgotten_more_than_a_year_after_its_last_write_and_not_before(live):
+    deliveries = [Delivery(each, 1, batch([(X, BEGIN, 1)])) for each in ('a', 'b', 'c')]
+    live.sink.write(deliveries)
+    day = 86_400
+    now = live.redis.zscore('twinsight:delivered:times', 'a')
+    assert now == pytest.approx(time.time(), abs=60)
+    live.redis.zadd('twinsight:delivered:times', {'a': now - 401 * day, 'b': now - 399 * day})
+    live.redis.zadd('twinsight:delivered:times', {'c': now - 500 * day})
+    live.redis.delete('twinsight:tidied')
+    live.sink.write([Delivery('c', 2, batch([(X, BEGIN, 2)]))])
+    assert live.redis.hgetall('twinsight:delivered') == {'b': '1', 'c': '2'}
+    assert set(live.redis.zrange('twinsight:delivered:times', 0, -1)) == {'b', 'c'}
+    live.sink.write(deliveries[1:])
+    assert len(live.stream()) == 4
 
 
 def test_nothing_to_write_writes_nothing(live):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import traceback
 
 import pytest
@@ -44,13 +45,34 @@ def test_without_a_url_it_is_said_what_to_set():
 
 
 @pytest.mark.parametrize('url', [
-    'http://me:hunter2@db', 'hunter2', 'redis://', 'redis://me:hunter2@db:port', 'unix://',
     'redis://me:hunter2@db?socket_timeout=hunter2',
+    'http://me:hunter2@db', 'hunter2', 'redis://', 'redis://me:hunter2@db:port', 'unix://',
 ])
 def test_what_is_no_url_is_refused_without_showing_it(url):
     with pytest.raises(ConfigurationError, match='accepted is redis://') as error:
         RedisSettings(url)
     assert 'hunter2' not in str(error.value)
+
+
+@pytest.mark.parametrize('url', [
+    'redis://me:hunter2@db?foo=bar', 'redis://me:hunter2@db/0?decode_responses=True',
+    'redis://me:hunter2@db?max_connections=5', 'redis://me:hunter2@db?db=3',
+    'redis://me:hunter2@db?password=hunter2', 'redis://me:hunter2@db?ssl_ca_certs=/ca.pem',
+    'rediss://me:hunter2@db?ssl_cert_reqs=maybe', 'rediss://db?ssl_password=hunter2&ssl_foo=1',
+    'unix:///run/redis.sock?db=1', 'redis://db?foo', 'rediss://db?ssl_check_hostname=hunter2',
+])
+def test_nothing_behind_the_address_is_accepted_but_tls(url):
+    with pytest.raises(ConfigurationError, match='behind "\\?" is not accepted.*ssl_ca') as error:
+        RedisSettings(url)
+    assert 'hunter2' not in str(error.value) and '\n' not in str(error.value)
+
+
+def test_what_a_url_says_of_tls_reaches_the_connection():
+    url = 'rediss://db/2?ssl_cert_reqs=none&ssl_check_hostname=false&ssl_ca_certs=/ca.pem'
+    with connect(RedisSettings(url)) as client:
+        connection = client.connection_pool.make_connection()
+    assert (connection.ca_certs, connection.check_hostname) == ('/ca.pem', False)
+    assert (connection.cert_reqs, connection.db) == (ssl.CERT_NONE, 2)
 
 
 def test_no_time_at_all_is_refused():

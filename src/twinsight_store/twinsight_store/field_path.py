@@ -30,6 +30,9 @@ from twinsight_store.message_types import message_class
 
 Value = int | float | bool | str
 
+_HEAD_SIZE = 4
+"""The encapsulation of CDR: no message is without at least a byte behind it."""
+
 _NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 _INDEX = re.compile(r'\[\s*(-?\d+)\s*\]')
 _KEY = re.compile(
@@ -165,6 +168,8 @@ class FieldPath:
 
 def decode(data: bytes, cls: type) -> Any:
     """Return the message that CDR bytes hold; raises RecordError where they hold none."""
+    if len(data) <= _HEAD_SIZE:  # the middleware would look behind the end, and crash
+        raise RecordError(f'not a {type_name(cls)} ({len(data)} bytes): it is cut off')
     try:
         return deserialize_message(data, cls)
     except rclpy_implementation.RMWError as error:

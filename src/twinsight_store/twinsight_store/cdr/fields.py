@@ -9,7 +9,7 @@ last wanted field is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 import struct
 from typing import Any
@@ -56,11 +56,10 @@ class CdrFields:
 
         Raises RecordError where the bytes end too early or are no such message.
         """
-        steps = self._steps.get(data[:2])
-        if steps is None:  # no plan, or another encapsulation
+        if self.whole:
             message = decode(data, self._cls)
             return [path.value(message) for path in self._paths]
-        found = _taken(steps, data, self._cls)
+        found = _taken(self._steps, data, self._cls)
         return found if self._in_order is None else self._in_order(found)
 
 
@@ -94,15 +93,18 @@ class CdrRows:
 
         Raises RecordError where the bytes end too early or are no such message.
         """
-        steps = self._steps.get(data[:2])
-        if steps is None:
-            raise RecordError(
-                f'not a {type_name(self._cls)}: the encapsulation is {data[:2].hex() or "missing"}'
-            )
-        return _taken(steps, data, self._cls)
+        return _taken(self._steps, data, self._cls)
 
 
-def _taken(steps: Sequence[Step], data: bytes, cls: type) -> list[Any]:
+def _taken(plans: Mapping[bytes, Sequence[Step]], data: bytes, cls: type) -> list[Any]:
+    """Return what the steps of the message's byte order find."""
+    steps = plans.get(data[:2])
+    if steps is None:
+        # Left to the middleware, damaged bytes could crash it: its readers of other encapsulations
+        # trust the lengths in them, and no publisher of ROS 2 sends any.
+        raise RecordError(
+            f'not a {type_name(cls)}: the encapsulation is {data[:2].hex() or "missing"}'
+        )
     found: list[Any] = []
     at = BODY
     try:

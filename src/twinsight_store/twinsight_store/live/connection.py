@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import os
 import re
 from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -39,6 +40,17 @@ _HINTS = {
     'WRONGTYPE': 'another program has put something else there: delete that key',
     'CROSSSLOT': 'Redis Cluster is not supported: set {variable} to a single Redis',
     'MOVED': 'Redis Cluster is not supported: set {variable} to a single Redis',
+}
+
+# What a URL may say of TLS, and the values that it may have; () for any.
+_TLS: dict[str, tuple[str, ...]] = {
+    'ssl_cert_reqs': ('none', 'optional', 'required'),
+    'ssl_check_hostname': ('true', 'false'),
+    'ssl_ca_certs': (),
+    'ssl_ca_path': (),
+    'ssl_certfile': (),
+    'ssl_keyfile': (),
+    'ssl_password': (),
 }
 
 # redis-py takes the code off the text where it has a class for it.
@@ -88,15 +100,16 @@ class RedisSettings:
     def __post_init__(self) -> None:
         # Neither the URL nor the parser's error is shown: the password may be in both.
         try:
-            accepted = _has_place(parse_url(self.url))
+            parts = parse_url(self.url)
         except (ValueError, TypeError):
-            accepted = False
-        if not accepted:
+            parts = {}
+        if not (parts.get('path') or parts.get('host')):
             raise ConfigurationError(
                 f'{URL_VARIABLE} is no address of Redis: accepted is '
                 'redis://USER:PASSWORD@HOST:PORT/NUMBER, rediss:// or unix://PATH (with special '
                 'characters of the password as %XX)'
             )
+        _check_query(self.url)
         if not self.timeout_s > 0:
             raise ConfigurationError(f'timeout_s {self.timeout_s}: accepted is more than 0')
 
@@ -127,8 +140,19 @@ class RedisSettings:
         return cls(url=url, **settings)
 
 
-def _has_place(parts: Mapping[str, Any]) -> bool:
-    return bool(parts.get('path') or parts.get('host'))
+def _check_query(url: str) -> None:
+    """Refuse what redis-py would take from a URL, except TLS: how we connect is our own matter."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    known = _TLS if parts.scheme == 'rediss' else {}
+    for name, values in query.items():
+        accepted = known.get(name)
+        if accepted is None or (accepted and values[0] not in accepted):
+            raise ConfigurationError(
+                f'{URL_VARIABLE}: the part of its address behind "?" is not accepted; accepted '
+                f'there, for rediss://, are {", ".join(_TLS)} (ssl_cert_reqs: none, optional or '
+                'required; ssl_check_hostname: true or false)'
+            )
 
 
 def connect(settings: RedisSettings, name: str = 'twinsight') -> RedisClient:

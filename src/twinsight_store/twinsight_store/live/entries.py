@@ -8,6 +8,7 @@ entries of that time, so that none is lost. Entries are in the order of their ti
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from twinsight_store.live.layout import Latest, quoted
 from twinsight_store.metrics.batch import MetricBatch
+from twinsight_store.metrics.metric import Series
 
 _TEXT_WEIGHT = 256
 
@@ -25,7 +27,7 @@ class BatchEntries:
     """The entries that a batch makes; they are written when they are asked for."""
 
     def __init__(self, batch: MetricBatch) -> None:
-        self._batch = batch
+        self._batch = batch = _with_one_number_a_series(batch)
         groups: dict[tuple[str, str], int] = {}
         group_of = np.array(
             [
@@ -123,6 +125,15 @@ class BatchEntries:
             weights[row] += len(text) // _TEXT_WEIGHT
         sums = np.concatenate(([0], np.cumsum(weights[self._order])))
         return sums[self._begins]
+
+
+def _with_one_number_a_series(batch: MetricBatch) -> MetricBatch:
+    """Return a batch in which a series that is listed several times has its first number only."""
+    first: dict[Series, int] = {}
+    numbers = [first.setdefault(each, number) for number, each in enumerate(batch.series)]
+    if len(first) == len(numbers):
+        return batch
+    return replace(batch, numbers=np.array(numbers, np.uint32)[batch.numbers])
 
 
 def _sorted_rows(batch: MetricBatch, groups: _Column) -> tuple[_Column, _Column]:

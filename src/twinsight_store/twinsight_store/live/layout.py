@@ -4,6 +4,9 @@ How live values lie in Redis: the names of the keys, and the JSON in them.
 A channel has the name of the stream whose entries it carries. Channels know no database number:
 two installations on one Redis hear each other.
 
+What is kept of a robot goes when nothing was written of it for 30 days, a source's progress after
+400 days; apply.lua sees to it.
+
 A source's progress is kept as text: ``41`` says that its deliveries up to 41 are there,
 ``42:5000`` that those before 42 are, and the first 5000 stream entries of 42.
 """
@@ -17,7 +20,11 @@ from twinsight_store.errors import RecordError
 from twinsight_store.metrics.fact import Event, MetricInfo
 
 DELIVERED = b'twinsight:delivered'
+DELIVERED_TIMES = b'twinsight:delivered:times'
+"""When each source was written last, in Unix seconds of the server: a sorted set."""
 ROBOTS = b'twinsight:robots'
+TIDIED = b'twinsight:tidied'
+"""Is there for an hour after robots and sources of long ago were dropped."""
 ALL_METRICS = b'twinsight:metrics:*'
 DATA = b'data'
 """The one field of a stream's entry."""

@@ -7,6 +7,10 @@ the streams once. A delivery is in one step, unless it is too big for any. A scr
 of several robots, so this needs one Redis (or Valkey, with replicas or without), version 7 or
 newer, and no Redis Cluster.
 
+A sample from a clock that is more than a day ahead of Redis is shown until the next one comes,
+whatever time that has. What is of a robot goes 30 days after the last write of it; a source that
+was silent for 400 days is forgotten, and what is sent again of it then would be there twice.
+
 A Redis that lost its data gets what is new. One that lost its last second in a power cut (its
 default) gets no more what it had acknowledged then.
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from twinsight_store.live.entries import BatchEntries
 from twinsight_store.live.layout import (
     DELIVERED,
+    DELIVERED_TIMES,
     event_json,
     events_key,
     EVENTS_LENGTH,
@@ -20,6 +21,7 @@ from twinsight_store.live.layout import (
     Progress,
     ROBOTS,
     seen_json,
+    TIDIED,
     to_bytes,
 )
 from twinsight_store.metrics.batch import Delivery
@@ -128,7 +130,7 @@ class Step:
 
     def keys(self) -> list[bytes]:
         """Return the keys that it touches, in the order that apply.lua wants."""
-        keys = [DELIVERED, ROBOTS]
+        keys = [DELIVERED, DELIVERED_TIMES, ROBOTS, TIDIED]
         for robot_id in self._robots:
             keys += (
                 live_key(robot_id), metrics_key(robot_id), events_key(robot_id),

@@ -5,6 +5,9 @@ The bytes: a version, the length of a JSON header, the number of samples, the he
 number, series, texts, facts), then the columns as they are in memory: times (int64, Unix ns),
 numbers of series (uint32), values (float64), all little endian. Nothing of it is decoded row by
 row.
+
+The bytes may come from anywhere, as all that can write into a topic of Kafka: what decode() lets
+through, every sink can write or refuse by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy.typing as npt
 from twinsight_store.errors import RecordError
 from twinsight_store.metrics import fact as metric_fact
 from twinsight_store.metrics.fact import Fact
+from twinsight_store.metrics.foreign import LONG_TEXT, plain_text, whole_number
 from twinsight_store.metrics.metric import Series
 
 _HEAD = struct.Struct('<BII')
@@ -109,23 +113,25 @@ def decode(data: bytes | memoryview) -> Delivery:
         times = np.frombuffer(data, _TIMES, rows, start)
         numbers = np.frombuffer(data, _NUMBERS, rows, start + times.nbytes)
         values = np.frombuffer(data, _VALUES, rows, start + times.nbytes + numbers.nbytes)
-        series = [Series(*map(_text, each)) for each in header['series']]
+        series = [Series(*map(plain_text, each)) for each in header['series']]
         if rows and int(numbers.max()) >= len(series):
             raise ValueError('a sample has no series')
         return Delivery(
-            _text(header['source']),
-            int(header['number']),
+            plain_text(header['source']),
+            whole_number(header['number'], least=0),
             MetricBatch(
-                series, times, numbers, values,
-                {int(row): _text(text) for row, text in header['texts'].items()},
+                series, times, numbers, values, _texts(header['texts'], rows),
                 [metric_fact.from_json(each) for each in header['facts']],
             ),
         )
-    except (struct.error, ValueError, KeyError, TypeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordError(f'metrics: {len(data)} bytes hold no batch ({error})') from error
 
 
-def _text(found: object) -> str:
-    if not isinstance(found, str):
-        raise TypeError(f'{found!r} is no text')
-    return found
+def _texts(found: object, rows: int) -> dict[int, str]:
+    if not isinstance(found, dict):
+        raise TypeError('the texts are no object')
+    texts = {int(row): plain_text(text, LONG_TEXT) for row, text in found.items()}
+    if texts and not 0 <= min(texts) <= max(texts) < rows:
+        raise ValueError('a text has no sample')
+    return texts

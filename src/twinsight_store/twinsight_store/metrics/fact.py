@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeAlias
 
 from twinsight_store.errors import RecordError
+from twinsight_store.metrics.foreign import ID_TEXT, LONG_TEXT, plain_text, whole_number
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,10 @@ _KINDS: dict[str, type] = {
     for kind in (Alive, MissionStarted, MissionEnded, MissionRecording, Event, MetricInfo)
 }
 
-_PYTHON: dict[str, type] = {'str': str, 'int': int}
-_TYPES = {
-    name: {each.name: _PYTHON.get(str(each.type), dict) for each in fields(kind)}
-    for name, kind in _KINDS.items()
+_FIELDS = {
+    name: {each.name: str(each.type) for each in fields(kind)} for name, kind in _KINDS.items()
 }
-"""Of each fact the fields and what they hold in JSON."""
+"""Of each fact the fields and the types that they are written with above."""
 
 
 def to_json(fact: Fact) -> list[Any]:
@@ -123,10 +122,30 @@ def from_json(found: Any) -> Fact:
     """Return the fact that JSON held; raises RecordError where it is none of this version."""
     try:
         name, given = found
+        for key, kind in _FIELDS[name].items():
+            if key in given:
+                _check(key, kind, given[key])
         fact: Fact = _KINDS[name](**given)
-        for key, kind in _TYPES[name].items():
-            if not isinstance(given.get(key, kind()), kind):
-                raise TypeError(f'{key} is no {kind.__name__}')
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f'metrics: not a fact of this version: {found!r}'[:200]) from error
+        shown = repr(found)[:200]
+        raise RecordError(f'metrics: not a fact of this version ({error}): {shown}') from error
     return fact
+
+
+def _check(key: str, kind: str, found: Any) -> None:
+    """Raise TypeError or ValueError where JSON held what the field does not."""
+    if kind == 'int':
+        whole_number(found)
+    elif kind == 'str':
+        plain_text(found, LONG_TEXT if key == 'message' else ID_TEXT)
+    elif not isinstance(found, dict):
+        raise TypeError(f'{key} is no object')
+    elif key == 'labels':
+        for name, text in found.items():
+            plain_text(name)
+            plain_text(text, LONG_TEXT)
+    elif key == 'topics':
+        for topic, (messages, size) in found.items():
+            plain_text(topic)
+            whole_number(messages, least=0)
+            whole_number(size, least=0)
