@@ -37,7 +37,7 @@ demo:  ## record, store and replay a robot; BAG=path takes a bag instead of the 
 
 test:  ## run all tests; ARGS='-k name' goes to pytest
 	@$(BARE) set_up --dev
-	@$(INSIDE) .venv/bin/python -m pytest src tools $(ARGS)
+	@$(INSIDE) .venv/bin/python -m pytest -n 3 --dist loadfile src tools $(ARGS)
 
 lint:  ## ruff and mypy over all Python sources
 	@$(BARE) set_up --dev --no-servers
