@@ -245,7 +245,6 @@ def test_columns_become_a_batch_that_travels():
     assert len(topic.columns.sealed('robot_05', 'A')) == 0
     topic.see(JointState(position=[1.5], name=['arm']), 7)
     facts = topic.rules.names.new_infos('robot_05')
-    assert topic.columns.text_characters == 3
     sent = topic.columns.sealed('robot_05', 'A', facts)
     batch = decode(encode(Delivery('robot_05/metrics/1', 1, sent))).batch
     assert [each.name for each in batch.series] == ['t.position', 't.name']

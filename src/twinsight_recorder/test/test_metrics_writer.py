@@ -53,7 +53,7 @@ class Plant:
     redis_url: str
 
     def writer(self, *parameters):
-        own = (f'topic:={self.kafka.topic}', f'group:={self.kafka.topic}')
+        own = (f'kafka.topic:={self.kafka.topic}', f'group:={self.kafka.topic}')
         return self.ros.run(
             'metrics_writer', command(*own, *parameters), TWINSIGHT_KAFKA=self.kafka.servers,
             TWINSIGHT_POSTGRES_URL=self.postgres_url, TWINSIGHT_REDIS_URL=self.redis_url,
@@ -241,7 +241,7 @@ def test_without_a_broker_it_says_so_once_and_waits_and_ends_when_asked(ros):
     ('grup:=x', 'grup: unknown key; accepted here are batch, diagnostics, group'),
     ('sinks:=[redis, influx]', "sinks: 'influx': Input should be 'timescaledb' or 'redis'"),
     ('session_timeout:=1s', 'session_timeout: 1.0: Input should be greater than or equal to 6'),
-    ('topic:=a b', "Kafka topic 'a b': accepted are 1 to 249 letters"),
+    ('kafka.topic:=a b', "Kafka topic 'a b': accepted are 1 to 249 letters"),
 ])
 def test_a_wrong_parameter_is_one_line(ros, parameter, said):
     writer = ros.run('metrics_writer', command(parameter), TWINSIGHT_KAFKA='127.0.0.1:9')

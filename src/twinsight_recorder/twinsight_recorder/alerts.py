@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 import json
-import os
 import sys
 from typing import Any
 
@@ -20,7 +19,7 @@ from twinsight_recorder.alerting.rule import AlertRule
 from twinsight_recorder.alerting.settings import read_rules
 from twinsight_recorder.alerting.table import AlertTable
 from twinsight_store.errors import ConfigurationError, NothingMatchedError
-from twinsight_store.exit_code import exit_code_of, FAILED
+from twinsight_store.exit_code import exit_code_of
 from twinsight_store.history.catalog import nothing_matched
 from twinsight_store.history.events import events
 from twinsight_store.history.postgres import (
@@ -57,11 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(join_relative_times(given))
-    try:
-        return exit_code_of(PROGRAM, lambda: _run(options), 'interrupted')
-    except BrokenPipeError:  # who reads has seen enough: alerts --json | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    return exit_code_of(PROGRAM, lambda: _run(options), 'interrupted')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,7 +156,8 @@ def _try(
 def _list(settings: PostgresSettings, selection: Selection, options: argparse.Namespace) -> None:
     table = _print(events(settings, selection, kinds=(RAISED, CLEARED)), options.json)
     if table is not None:
-        print(f'{_alerts(table.count, "stored ")}, {format_span(selection.from_ns, selection.to_ns)}')
+        span = format_span(selection.from_ns, selection.to_ns)
+        print(f'{_alerts(table.count, "stored ")}, {span}')
 
 
 def _alerts(count: int, kind: str = '') -> str:

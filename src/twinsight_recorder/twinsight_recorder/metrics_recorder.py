@@ -21,7 +21,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
-from twinsight_recorder.kafka.settings import KafkaSettings
+from twinsight_recorder.fixed_parameters import refuse_changes
 from twinsight_recorder.kafka.sink import KafkaSink
 from twinsight_recorder.metrics.recording import MetricsRecording
 from twinsight_recorder.metrics.settings import MetricsSettings
@@ -55,6 +55,7 @@ class MetricsRecorderNode(Node):
         )
         given = {name: p.value for name, p in self.get_parameters_by_prefix('').items()}
         settings = validated(MetricsSettings, given, arguments)
+        refuse_changes(self)
         self.recording = recording = MetricsRecording(self, settings, _stores(settings))
         self._report = MetricsReport(self, recording)
         self._mission_services = MissionServices(
@@ -128,7 +129,7 @@ def _record(node: MetricsRecorderNode, stop: threading.Event) -> int:
 
 def _stores(settings: MetricsSettings) -> list[Store]:
     if settings.sink == 'kafka':
-        return [Store(KafkaSink(KafkaSettings.from_environment(topic=settings.topic)))]
+        return [Store(KafkaSink(settings.kafka.with_environment()))]
     stores = []
     if settings.sink in ('stores', 'redis'):
         stores.append(live_store(settings.live))

@@ -25,11 +25,12 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from twinsight_interfaces.msg import MetricsStatus
+from twinsight_recorder.fixed_parameters import refuse_changes
 from twinsight_recorder.kafka.client import library
 from twinsight_recorder.kafka.feed import FeedSettings, KafkaFeed
-from twinsight_recorder.kafka.notices import Notices
 from twinsight_recorder.kafka.view import diagnostic_of, print_summary, status_of
 from twinsight_recorder.kafka.writer_settings import MetricsWriterSettings
+from twinsight_recorder.metrics.notices import Notices
 from twinsight_recorder.metrics.stores import history_store, live_store
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated
@@ -57,8 +58,10 @@ class MetricsWriterNode(Node):
         )
         given = {name: p.value for name, p in self.get_parameters_by_prefix('').items()}
         self.settings = validated(MetricsWriterSettings, given, arguments)
+        refuse_changes(self)
         library()
-        self.kafka = self.settings.kafka_settings()  # before the stores: it names a wrong topic
+        # before the stores: it names a wrong topic
+        self.kafka = self.settings.kafka.with_environment()
         log = self.get_logger()
         self._notices = Notices(log.warning, log.info)
         self.feeds = [self._feed(name) for name in self.settings.sinks]

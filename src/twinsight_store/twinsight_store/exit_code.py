@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import os
 import sys
 
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, TwinsightError
@@ -14,11 +15,18 @@ def exit_code_of(program: str, action: Callable[[], int], interrupted: str = '')
     """
     Return a command's exit code; what went wrong becomes one line on stderr.
 
+    Where nobody reads the output any more (``… | head``), the command has failed, with no word.
+
     action       does the work; returns the exit code, or raises TwinsightError
     interrupted  what is said after Ctrl-C; nothing where it is empty
     """
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()  # here, where it may fail; not when Python ends
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         text, code = interrupted, INTERRUPTED
     except TwinsightError as error:

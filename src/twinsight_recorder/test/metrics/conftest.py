@@ -110,9 +110,12 @@ class Metrics:
         return self.statuses[-1] if self.statuses else MetricsStatus()
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return what the database answers."""
+        """Return what the database answers; nothing before the first write made its tables."""
         with self.connection() as connection:
-            return connection.execute(statement, values).fetchall()
+            try:
+                return connection.execute(statement, values).fetchall()
+            except psycopg.errors.UndefinedTable:
+                return []
 
     def connection(self) -> psycopg.Connection[Any]:
         """Return a connection to the database."""

@@ -66,7 +66,7 @@ def listed(robot, *arguments):
 
 def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot):
     recorder = start_recorder(robot)
-    metrics_recorder = robot.start(mission_id='')
+    metrics_recorder = robot.start(mission_id='', mission_wait=10.0)
     robot.wait(lambda: robot.odom.get_subscription_count() == 2)
     robot.wait(lambda: robot.statuses and robot.recorder_statuses)
     first = robot.statuses[-1].mission_id

@@ -4,9 +4,12 @@ import struct
 from geometry_msgs.msg import Quaternion
 from nav_msgs.msg import Odometry
 import numpy as np
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float64, Int64, String
 
-from twinsight_interfaces.msg import MetricSinkStatus
+from twinsight_interfaces.msg import Alert, MetricSinkStatus, RecorderStatus
 
 
 def odometry(number):
@@ -132,6 +135,20 @@ def test_a_field_that_the_type_does_not_have_gets_one_line_and_the_rest_is_recor
     assert metrics.history('mode') == ['IDLE']
 
 
+def test_what_is_replayed_is_not_recorded_again(metrics):
+    live = metrics.publisher('/odom', Odometry)
+    replayed = metrics.publisher('/replay/odom', Odometry)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(live)
+    for number in range(10):
+        live.publish(odometry(number))
+        replayed.publish(odometry(number))
+    metrics.wait(lambda: len(metrics.history('odom.x')) == 10)
+    metrics.end(recorder)
+    assert replayed.get_subscription_count() == 0
+    assert metrics.history('replay/odom.x') == []
+
+
 def test_wrong_parameters_end_with_one_line_and_exit_code_2(metrics):
     rules = {'speed': {'topics': ['/odom'], 'metrics': {'v': {'feild': 'x'}}}}
     recorder = metrics.start(settings={'rules': rules})
@@ -148,3 +165,66 @@ def test_without_an_address_it_says_which_variable_to_set(metrics):
     assert recorder.end(20) == 2
     assert 'TWINSIGHT_REDIS_URL is not set' in recorder.text()
     assert 'Traceback' not in recorder.text()
+
+
+def test_a_topic_that_comes_back_with_another_type_is_read_on(metrics):
+    publisher = metrics.publisher('/x', String)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(publisher)
+    publisher.publish(String(data='one'))
+    metrics.wait(lambda: metrics.history('x') == ['one'])
+    metrics.node.destroy_publisher(publisher)
+    metrics.wait(lambda: not metrics.node.count_publishers('/x'))
+    publisher = metrics.publisher('/x', Float64)
+    metrics.wait_for_subscriber(publisher)
+    publisher.publish(Float64(data=2.5))
+    metrics.wait(lambda: metrics.history('x') == ['one', 2.5])
+    metrics.end(recorder)
+    said = 'topic /x: its type is std_msgs/msg/Float64 now, no longer std_msgs/msg/String'
+    assert recorder.text().count(said) == 1
+
+
+def test_a_damaged_status_of_a_recorder_is_counted_and_told_once(metrics):
+    other = metrics.publisher('/old_recorder/status', RecorderStatus)
+    state = metrics.publisher('/state', String)
+    recorder = metrics.start()
+    metrics.wait_for_subscriber(other, state)
+    for _ in range(3):
+        other.publish(b'\0\1\0\0abc')
+    state.publish(String(data='fine'))
+    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages == 4)
+    assert metrics.end(recorder).unreadable == 3
+    assert recorder.text().count('topic /old_recorder/status: a message cannot be read') == 1
+    assert metrics.history('state') == ['fine']
+
+
+def test_a_parameter_that_would_change_nothing_is_refused(metrics):
+    recorder = metrics.start()
+    answer = metrics.ask(
+        '/metrics_recorder/set_parameters', SetParameters, parameters=[
+            Parameter('robot_id', value='robot_99').to_parameter_msg(),
+            Parameter('nonsense', value=1).to_parameter_msg(),
+            Parameter('use_sim_time', value=False).to_parameter_msg(),
+        ],
+    )
+    assert [(each.successful, each.reason) for each in answer.results] == [
+        (False, 'robot_id: read at the start only: restart the node to change it'),
+        (False, 'nonsense: read at the start only: restart the node to change it'),
+        (True, ''),
+    ]
+    metrics.end(recorder)
+
+
+def test_who_comes_late_hears_the_alerts_that_were_raised(metrics):
+    level = metrics.publisher('/level', Float64)
+    recorder = metrics.start(settings={'alerts': {'low': {'metric': 'level', 'below': 0.2}}})
+    metrics.wait_for_subscriber(level)
+    level.publish(Float64(data=0.1))
+    metrics.wait(lambda: metrics.rows('SELECT kind FROM event') == [('alert_raised',)])
+    late = []
+    metrics.node.create_subscription(
+        Alert, '/metrics_recorder/alerts', late.append,
+        QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
+    metrics.wait(lambda: [(alert.rule, alert.active) for alert in late] == [('low', True)])
+    metrics.end(recorder)

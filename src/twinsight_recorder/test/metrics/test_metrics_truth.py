@@ -18,7 +18,7 @@ from twinsight_sim.simulation import Simulation
 SEED = 7
 DURATION_S = 8
 RATES = {'camera': 0, 'scan': 0, 'costmap': 0, 'odom': 30, 'battery': 4, 'diagnostics': 4}
-FAULTS = 'battery_drop@2,obstacle_stop@3+2,sensor_gap:imu@5+1'
+FAULTS = 'battery_drop@2,obstacle_stop@1+4.5,sensor_gap:imu@5+1'
 RULES = {
     'base': {'kind': 'tf', 'parent': 'map', 'child': 'base_link', 'rate': 1e6},
     'stamped': {

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import threading
 import time
 
-from twinsight_recorder.kafka.notices import Notices
 from twinsight_recorder.kafka.settings import KafkaSettings
 from twinsight_recorder.kafka.source import KafkaMessage, KafkaSource
 from twinsight_recorder.kafka.topic import ensure_topic
+from twinsight_recorder.metrics.notices import Notices
 from twinsight_recorder.metrics.outbox import SinkState
 from twinsight_store.errors import RecordError, StoreRefusedError, StoreUnavailableError
 from twinsight_store.metrics.batch import decode, Delivery
@@ -20,6 +20,7 @@ _WAIT_S = 0.5
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 3.0
 _LOOK_AROUND_S = 1.0
+_RECENT_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ class KafkaFeed:
 
     def __init__(
         self, kafka: KafkaSettings, settings: FeedSettings, sink: MetricSink, notices: Notices,
-        idle: Callable[[], None] = lambda: None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make one; ``idle`` is called about once a second while nothing waits in Kafka."""
+        """
+        Make one.
+
+        look  is called about once a second while the sink has all there is, or is just behind
+        """
         self.sink = sink
         self._sink_state = SinkState.WAITING
         self._sink_problem = ''
@@ -86,7 +91,8 @@ class KafkaFeed:
         self._kafka = kafka
         self._settings = settings
         self._notices = notices
-        self._idle = idle
+        self._look = look
+        self._written_until_ns = 0
         self._look_at = 0.0
         self._deliveries: dict[tuple[int, int], Delivery | None] = {}
         self._stop = threading.Event()
@@ -153,10 +159,20 @@ class KafkaFeed:
             if messages and self._write(source, messages):
                 source.commit()
                 self._deliveries.clear()
-                self._stop.wait(max(0.0, begin_s + self._settings.gather_s - time.monotonic()))
+                if not self._is_full(messages):
+                    rest_s = begin_s + self._settings.gather_s - time.monotonic()
+                    self._stop.wait(max(0.0, rest_s))
             self._hear_of_kafka(source.problem)
             self._look_around(source)
         self.tally.behind = source.behind()
+
+    def _is_full(self, messages: list[KafkaMessage]) -> bool:
+        """Return whether more wait, as far as can be known: then there is no time to gather."""
+        settings = self._settings
+        return (
+            len(messages) >= settings.most
+            or sum(len(each.data) for each in messages) >= settings.most_bytes
+        )
 
     def _write(self, source: KafkaSource, messages: list[KafkaMessage]) -> bool:
         """Return whether the sink has them; False where the end comes first."""
@@ -186,6 +202,8 @@ class KafkaFeed:
                 return False
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         self.tally.messages += len(messages)
+        newest = {each.partition: each.time_ns for each in messages}
+        self._written_until_ns = min(newest.values(), default=0)
         self.tally.waiting = self.tally.oldest_ns = 0
         return True
 
@@ -209,8 +227,9 @@ class KafkaFeed:
         self._look_at = time.monotonic() + _LOOK_AROUND_S
         self.partitions = source.partitions
         self.tally.behind = source.behind()
-        if self.partitions and not self.tally.behind and not self.problem:
-            self._idle()
+        is_recent = time.time_ns() - self._written_until_ns < _RECENT_NS
+        if self.partitions and not self.problem and (is_recent or not self.tally.behind):
+            self._look()
 
     def _hear_of_kafka(self, problem: str) -> None:
         self._kafka_problem = problem

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ByteSize, Field, field_validator
 
-from twinsight_recorder.kafka.settings import DEFAULT_PARTITIONS, DEFAULT_TOPIC, KafkaSettings
+from twinsight_recorder.kafka.topic_settings import KafkaTopicSettings
 from twinsight_recorder.metrics.settings import HistorySettings, LiveSettings
 from twinsight_store.parameters import Seconds, Settings, Text
 
@@ -33,13 +33,7 @@ class MetricsWriterSettings(Settings):
     sinks: tuple[SinkName, ...] = Field(
         ('timescaledb', 'redis'), min_length=1, description='a list of timescaledb and redis'
     )
-    topic: Text = Field(
-        DEFAULT_TOPIC, description='1 to 249 letters, digits, ".", "_" and "-"'
-    )
-    partitions: int = Field(
-        DEFAULT_PARTITIONS, ge=1, le=1000,
-        description='of a topic that is created, a whole number from 1 to 1000',
-    )
+    kafka: KafkaTopicSettings = Field(KafkaTopicSettings(), description='topic, partitions')
     batch: BatchSettings = Field(BatchSettings(), description='messages, size')
     session_timeout: Seconds = Field(
         10.0, ge=6, le=300, description=f'from 6 s: {_DURATION}'
@@ -57,7 +51,3 @@ class MetricsWriterSettings(Settings):
         if len(set(sinks)) < len(sinks):
             raise ValueError('one of them is named twice')
         return sinks
-
-    def kafka_settings(self) -> KafkaSettings:
-        """Return how Kafka is reached; raises ConfigurationError where that is not set."""
-        return KafkaSettings.from_environment(topic=self.topic, partitions=self.partitions)

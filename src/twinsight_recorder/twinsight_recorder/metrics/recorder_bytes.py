@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rclpy.serialization import deserialize_message
 
 from twinsight_interfaces.msg import RecorderStatus
+from twinsight_store.metrics.columns import Counts
 from twinsight_store.metrics.fact import MissionRecording
 
 STATUS_TYPE = 'twinsight_interfaces/msg/RecorderStatus'
@@ -16,21 +17,41 @@ class RecorderBytes:
     """
     Makes facts of the status messages of one robot's recorders.
 
-    tell  is called with each fact that is new
+    tell     is called with each fact that is new
+    counts   where a damaged message counts
+    problem  problem(line) tells the user, once a topic
     """
 
-    def __init__(self, robot_id: str, tell: Callable[[MissionRecording], object]) -> None:
+    def __init__(
+        self, robot_id: str, tell: Callable[[MissionRecording], object], counts: Counts,
+        problem: Callable[[str], object],
+    ) -> None:
         self._robot_id = robot_id
         self._tell = tell
+        self._counts = counts
+        self._problem = problem
+        self._damaged: set[str] = set()
         self._told: dict[tuple[str, str], MissionRecording] = {}
 
     def take_from(self, topic: str) -> Callable[[bytes, int], None]:
         """Return what takes the messages of a recorder's status topic."""
 
         def take(data: bytes, receive_ns: int) -> None:
-            self._see(topic, deserialize_message(data, RecorderStatus))
+            try:
+                status = deserialize_message(data, RecorderStatus)
+            except RuntimeError as error:  # rclpy's RMWError
+                self._note_damaged(topic, error)
+            else:
+                self._see(topic, status)
 
         return take
+
+    def _note_damaged(self, topic: str, error: Exception) -> None:
+        self._counts.messages += 1
+        self._counts.unreadable += 1
+        if topic not in self._damaged:
+            self._damaged.add(topic)
+            self._problem(f'topic {topic}: a message cannot be read ({error})')
 
     def _see(self, topic: str, status: RecorderStatus) -> None:
         if status.robot_id != self._robot_id:

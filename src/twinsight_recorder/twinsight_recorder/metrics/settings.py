@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
+from twinsight_recorder import setting_types as types
 from twinsight_recorder.alerting.settings import AlertSettings
-from twinsight_recorder.kafka.settings import DEFAULT_TOPIC
+from twinsight_recorder.kafka.topic_settings import KafkaTopicSettings
 from twinsight_recorder.metrics.ready_made import ALL, DESCRIPTION, ReadyMade
 from twinsight_recorder.metrics.rule_settings import MetricRuleSettings
 from twinsight_recorder.spool_settings import SIZE, SpoolSettings
@@ -74,10 +75,12 @@ class MetricsSettings(Settings):
     sink: Literal['stores', 'redis', 'timescaledb', 'kafka'] = Field(
         'stores', description='stores (Redis and TimescaleDB), redis, timescaledb or kafka'
     )
-    topic: Text = Field(
-        DEFAULT_TOPIC, description='of Kafka: 1 to 249 letters, digits, ".", "_" and "-"'
-    )
+    kafka: KafkaTopicSettings = Field(KafkaTopicSettings(), description='topic, partitions')
     ready_made: ReadyMade = Field(ALL, description=DESCRIPTION)
+    exclude: tuple[types.Pattern, ...] = Field(
+        ('/replay/.*',),
+        description='a list of topic names or regular expressions that match whole names',
+    )
     rules: dict[str, MetricRuleSettings] = Field(
         {}, description='named rules, each with topics or type, and metrics'
     )
@@ -95,7 +98,7 @@ class MetricsSettings(Settings):
     diagnostics: bool = Field(True, description='true, or false for nothing on /diagnostics')
     discovery_period: Seconds = Field(0.5, gt=0, description=_DURATION)
     mission_wait: Seconds = Field(
-        1.0, ge=0, le=60,
+        2.0, ge=0, le=60,
         description=f'longest wait at the start for the mission that others tell: {_DURATION}',
     )
     stop_timeout: Seconds = Field(

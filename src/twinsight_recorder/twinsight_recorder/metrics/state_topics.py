@@ -97,18 +97,20 @@ class StateTopics:
         if not there or there == self._publishers.get(name):
             return
         self._publishers[name] = there
-        followed = self._followed.get(name)
         types = sorted({publisher.topic_type for publisher in publishers})
+        followed = self._followed.get(name)
+        if followed is not None and followed.type_name not in types:
+            self._leave(name, types[0])
+            followed = None
         type_name = followed.type_name if followed is not None else types[0]
         if len(types) > 1:
             self._problem(
                 name, f'topic {name}: its publishers have different types ({", ".join(types)}); '
                 f'metrics are taken from {type_name}'
             )
-        offered = [each.qos_profile for each in publishers if each.topic_type == type_name]
-        if not offered:
-            return
-        request = request_for(offered)
+        request = request_for(
+            [each.qos_profile for each in publishers if each.topic_type == type_name]
+        )
         try:
             if followed is None:
                 self._follow(name, type_name, request)
@@ -127,6 +129,16 @@ class StateTopics:
             return
         self._followed[name] = _Followed(
             type_name, self._subscribe(name, type_name, qos), take
+        )
+
+    def _leave(self, name: str, new_type: str) -> None:
+        """Forget a topic that is there again with another type."""
+        followed = self._followed.pop(name)
+        self._take_from(followed)
+        self._node.destroy_subscription(followed.subscription)
+        self._problem(
+            name, f'topic {name}: its type is {new_type} now, no longer {followed.type_name}: '
+            'metrics are taken from the new one, where a rule wants it'
         )
 
     def _subscribe(self, name: str, type_name: str, qos: QoSProfile) -> Subscription:

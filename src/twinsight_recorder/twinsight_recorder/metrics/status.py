@@ -71,8 +71,7 @@ class MetricsReport:
         return status
 
     def _sink(self, runner: SinkRunner) -> MetricSinkStatus:
-        waiting = self._recording.outbox.waiting(runner)
-        oldest_ns = runner.reader.oldest_ns
+        outbox = self._recording.outbox
         return MetricSinkStatus(
             name=runner.sink.name,
             state=int(runner.state),
@@ -80,8 +79,8 @@ class MetricsReport:
             written=runner.written,
             dropped=runner.reader.dropped,
             refused=runner.refused,
-            waiting=waiting,
-            lag_s=max(0.0, time.time() - oldest_ns / 1e9) if oldest_ns else 0.0,
+            waiting=outbox.waiting(runner),
+            lag_s=outbox.lag_s(runner),
         )
 
     def _array(self, status: MetricsStatus) -> DiagnosticArray:
@@ -124,8 +123,13 @@ def _of_sink(name: str, status: MetricsStatus, sink: MetricSinkStatus) -> Diagno
 
 
 def print_metrics_summary(console: Console, recording: MetricsRecording, unsaved: int) -> None:
-    """Print what became of the samples, sink by sink."""
+    """
+    Print what became of the samples, sink by sink.
+
+    samples = written + dropped + refused + in spool; unsaved ones that a sink lacks are dropped
+    """
     counts, outbox = recording.columns.counts, recording.outbox
+    never_in = counts.dropped + outbox.dropped
     table = Table(
         title=f'metrics: robot {recording.settings.robot_id}, '
         f'mission {recording.mission.mission_id}'
@@ -134,15 +138,21 @@ def print_metrics_summary(console: Console, recording: MetricsRecording, unsaved
     for title in ('samples', 'written', 'dropped', 'refused', 'in spool'):
         table.add_column(title, justify='right')
     for runner in outbox.runners:
+        waiting = outbox.waiting(runner)
+        lost = min(waiting, unsaved)
         table.add_row(
             runner.sink.name,
             *map(str, (
-                counts.samples + outbox.log.earlier, runner.written,
-                runner.reader.dropped + counts.dropped + outbox.dropped, runner.refused,
-                max(0, outbox.waiting(runner) - unsaved),
+                counts.samples + counts.dropped + outbox.log.earlier, runner.written,
+                never_in + runner.reader.dropped + lost, _refused_samples(runner), waiting - lost,
             )),
         )
     console.print(table)
+    for runner in outbox.runners:
+        if facts := runner.refused - _refused_samples(runner):
+            console.print(
+                f'{runner.sink.name} refused {facts} facts besides: see above', highlight=False
+            )
     if unsaved:
         console.print(f'{unsaved} samples are lost: no disk took them', highlight=False)
 
@@ -154,6 +164,10 @@ def is_complete(recording: MetricsRecording) -> bool:
         outbox.waiting(runner) or runner.refused or runner.reader.dropped
         for runner in outbox.runners
     )
+
+
+def _refused_samples(runner: SinkRunner) -> int:
+    return runner.reader.samples - runner.written  # runner.refused counts facts too
 
 
 def _pair(key: str, value: object) -> KeyValue:

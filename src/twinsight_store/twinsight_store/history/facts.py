@@ -35,9 +35,12 @@ _EVENT = """
 """
 
 _INFO = """
-    INSERT INTO metric_info (robot_id, name, unit, topic, field) VALUES (%s, %s, %s, %s, %s)
+    INSERT INTO metric_info AS i (robot_id, name, unit, topic, field)
+    VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (robot_id, name) DO UPDATE SET
         unit = EXCLUDED.unit, topic = EXCLUDED.topic, field = EXCLUDED.field
+    WHERE (i.unit, i.topic, i.field)
+          IS DISTINCT FROM (EXCLUDED.unit, EXCLUDED.topic, EXCLUDED.field)
 """
 
 Guard = Callable[[str, Callable[[], None]], None]

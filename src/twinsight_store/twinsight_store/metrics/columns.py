@@ -19,6 +19,7 @@ NAME_LIMIT = 200
 """A metric's name has so many characters at most."""
 
 _NO_NUMBER = math.nan
+_MANY_CHARACTERS = 500_000
 
 
 def check_metric_name(name: str) -> str:
@@ -36,14 +37,15 @@ class MetricNames:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._names: list[str] = []
-        self._new: list[tuple[str, str, str, str]] = []
+        self._infos: list[tuple[str, str, str, str]] = []
+        self._told = 0
+        self._next_again = 0
 
     def __getitem__(self, number: int) -> str:
-        return self._names[number]
+        return self._infos[number][0]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._infos)
 
     def number(self, name: str, unit: str, topic: str, field: str) -> int:
         """
@@ -54,15 +56,20 @@ class MetricNames:
         known = self._numbers.get(name)
         if known is not None:
             return known
-        number = self._numbers[check_metric_name(name)] = len(self._names)
-        self._names.append(name)
-        self._new.append((name, unit, topic, field))
+        number = self._numbers[check_metric_name(name)] = len(self._infos)
+        self._infos.append((name, unit, topic, field))
         return number
 
     def new_infos(self, robot_id: str) -> list[MetricInfo]:
         """Return what is to be told of the metrics that are new since the last call."""
-        new, self._new = self._new, []
+        new, self._told = self._infos[self._told:], len(self._infos)
         return [MetricInfo(robot_id, *each) for each in new]
+
+    def infos_again(self, robot_id: str, count: int) -> list[MetricInfo]:
+        """Return what is to be told of the next so many metrics; all get their turn."""
+        begin = self._next_again if self._next_again < len(self._infos) else 0
+        self._next_again = begin + count
+        return [MetricInfo(robot_id, *each) for each in self._infos[begin:begin + count]]
 
 
 @dataclass
@@ -114,15 +121,22 @@ class SampleColumns:
         self._numbers = array('I')
         self._values = array('d')
         self._texts: dict[int, str] = {}
+        self._characters = 0
 
     def __len__(self) -> int:
         """Return the number of samples that wait to be sealed."""
         return len(self._times)
 
     @property
-    def text_characters(self) -> int:
-        """Return how many characters the texts have that wait to be sealed."""
-        return sum(map(len, self._texts.values()))
+    def is_large(self) -> bool:
+        """
+        Return whether it is time to seal: half of the rows are used, or there is much text.
+
+        A batch must also fit into one message of Kafka.
+        """
+        return (
+            2 * len(self._times) >= self._most_rows or self._characters >= _MANY_CHARACTERS
+        )
 
     def add(self, number: int, time_ns: int, value: Value) -> bool:
         """Add a sample in the form that normalised() gives it; return whether there was room."""
@@ -134,6 +148,7 @@ class SampleColumns:
         self.counts.altered += stored.altered
         if stored.text is not None:
             self._texts[row] = stored.text
+            self._characters += len(stored.text)
         self._times.append(time_ns)
         self._numbers.append(number)
         self._values.append(_NO_NUMBER if stored.value is None else stored.value)
@@ -171,5 +186,5 @@ class SampleColumns:
             facts,
         )
         self._times, self._numbers, self._values = array('q'), array('I'), array('d')
-        self._texts = {}
+        self._texts, self._characters = {}, 0
         return batch

@@ -84,7 +84,7 @@ class Event:
 @dataclass(frozen=True)
 class MetricInfo:
     """
-    What a metric is; told once for each metric of each run.
+    What a metric is; told when it is new, and again from time to time.
 
     unit   as REP-103 has it, for example m, rad, m/s, V; '' for none
     topic  where it comes from

@@ -1,4 +1,4 @@
-"""What the metrics writer says while it runs: each thing once, though two threads meet it."""
+"""What is said of servers while metrics are written: each thing once, though threads meet it."""
 
 from __future__ import annotations
 
@@ -25,30 +25,36 @@ class Notices:
         self._inform = inform
         self._lock = threading.Lock()
         self._problems: dict[str, dict[str, str]] = {}
+        self._told_of: dict[str, deque[str]] = {}
         self._told: deque[str] = deque(maxlen=_REMEMBERED)
         self._quiet_until: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
 
     def hear(self, what: str, who: str, problem: str) -> None:
         """
-        Hear from a thread how a server does.
+        Hear how a server does; to be called again and again, also where nothing changed.
 
         what     the server
         who      the thread; what another one has told of the server is not told again
         problem  in one line; '' where all is well
+
+        Of trouble that goes on each reason is told once, and one in ten seconds at most, as it
+        may change with each try.
         """
         with self._lock:
             known = self._problems.setdefault(what, {})
-            before = known.get(who, '')
             known[who] = problem
-            others = any(text for name, text in known.items() if name != who)
-            if others or problem == before:
-                return
-            if not problem:
-                self._inform(f'{what} answers again')
-            elif not before or time.monotonic() >= self._quiet_until.get(what, 0.0):
-                # the reason may change with each try
-                self._quiet_until[what] = time.monotonic() + _QUIET_S
+            told = self._told_of.setdefault(what, deque(maxlen=_REMEMBERED))
+            now = time.monotonic()
+            if not any(known.values()):
+                if told:
+                    told.clear()
+                    self._inform(f'{what} answers again')
+            elif problem and problem not in told and (
+                not told or now >= self._quiet_until.get(what, 0.0)
+            ):
+                told.append(problem)
+                self._quiet_until[what] = now + _QUIET_S
                 self._warn(problem)
 
     def tell(self, line: str) -> None:
