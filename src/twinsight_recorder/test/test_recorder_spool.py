@@ -348,7 +348,7 @@ def test_a_folder_that_another_recorder_uses_is_one_line_and_taken_over_later(
     bench.wait(lambda: bench.topic('/small').received > 50)
     second = start(bench, robot_id='robot_06')
     second.wait_for('spool: another process uses it; give each recorder a folder of its own')
-    bench.wait(lambda: bench.statuses[-1].robot_id == 'robot_06')
+    bench.wait(lambda: bench.statuses and bench.statuses[-1].robot_id == 'robot_06')
     first.kill()
     small.end()
     reduct_server.start()

@@ -147,3 +147,9 @@ def test_an_iterator_that_is_dropped_leaves_no_connection(database: Database) ->
     while database.execute(connected) != [(0,)]:
         assert time.monotonic() < end, 'it is still connected'
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize('kind', ['nul \0 inside', 'half a pair \ud800'])
+def test_a_kind_that_no_server_could_hold_is_refused(database: Database, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match='kind or severity .*accepted is UTF-8'):
+        database.times(kinds=[kind])

@@ -15,7 +15,7 @@ import pytest
 from twinsight_store.errors import ConfigurationError
 from twinsight_store.history.mission_rows import close_lost_missions
 from twinsight_store.history.policies import HistoryPolicies
-from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.postgres import connect, Connection, PostgresSettings
 from twinsight_store.history.sink import HistorySink
 from twinsight_store.metrics.batch import Delivery, MetricBatch
 from twinsight_store.metrics.fact import (
@@ -306,6 +306,33 @@ def test_where_all_is_refused_all_is_counted_and_not_sent_again(history):
     assert history.ask('SELECT number FROM delivered') == [(2,)]
 
 
+def test_thousands_of_refused_ones_take_few_round_trips_and_no_good_one_with_them(
+    history, monkeypatch
+):
+    history.tell(samples(0))
+    history.ask('ALTER TABLE metric ADD CONSTRAINT sane CHECK (value < 5)')
+    values = [row % 10 for row in range(5000)]
+    trips, wait = [], Connection.wait
+
+    def counted(*arguments, **keywords):
+        trips.append(arguments)
+        return wait(*arguments, **keywords)
+
+    monkeypatch.setattr(Connection, 'wait', counted)
+    assert history.tell(samples(*values))[:2] == (2500, 2500)
+    assert len(trips) < 500
+    assert sum(history.values()) == 5000  # 500 times 0 + 1 + 2 + 3 + 4
+
+
+@pytest.mark.parametrize('text', ['nul \0 inside', 'half a pair \ud800'])
+def test_texts_that_no_server_could_hold_are_refused_alone(history, text):
+    written = history.tell(samples('a', text, 'b', 1.5, text, float('nan')))
+    assert written[:2] == (4, 2)
+    assert history.ask('SELECT value, text FROM metric ORDER BY time') == [
+        (None, 'a'), (None, 'b'), (1.5, None), (None, None)
+    ]
+
+
 def test_a_trigger_that_raises_refuses_a_sample(history):
     history.tell(samples(0))
     history.ask(
@@ -381,12 +408,91 @@ def test_old_samples_are_deleted_from_plain_tables(history):
     sink.close()
 
 
+def test_a_robot_that_was_off_for_a_year_doubles_nothing(history):
+    history.tell(samples(1))
+    history.ask("UPDATE delivered SET updated = now() - INTERVAL '365 days'")
+    history.ask("UPDATE history_policy SET maintained = '-infinity'")
+    sink = HistorySink(history.settings)
+    sink.write([Delivery('another', 1, samples(2))])
+    sink.write([Delivery('robot_01/metrics/1', 1, samples(1))])
+    sink.close()
+    assert history.values() == [1, 2]
+
+
 def test_sources_of_long_ago_are_forgotten(history):
     history.tell(samples(1))
-    history.ask("UPDATE delivered SET updated = now() - INTERVAL '31 days'")
-    history.ask("INSERT INTO delivered VALUES ('other', 1, now() - INTERVAL '29 days')")
+    history.ask("UPDATE delivered SET updated = now() - INTERVAL '401 days'")
+    history.ask("INSERT INTO delivered VALUES ('other', 1, now() - INTERVAL '399 days')")
+    history.ask("UPDATE history_policy SET maintained = '-infinity'")
     HistorySink(history.settings).write([Delivery('new', 1, samples(2))])
     assert history.ask('SELECT source FROM delivered ORDER BY source') == [('new',), ('other',)]
+
+
+def kept(history, retention_s):
+    """Let a recorder of that retention (None: for ever) start and write; return its line."""
+    sink = HistorySink(history.settings, HistoryPolicies(retention_s=retention_s))
+    sink.write([Delivery(f'r/n/{time.time_ns()}', 1, samples(1, begin_ns=time.time_ns()))])
+    sink.close()
+    return sink.layout
+
+
+def test_the_longest_retention_that_anybody_wants_holds_for_all(history):
+    assert 'samples kept 1 d' in kept(history, 86400)
+    assert 'samples kept 90 d' in kept(history, 90 * 86400)
+    line = kept(history, 86400)
+    assert 'samples kept 90 d (not 1 d as configured here' in line
+    assert line.endswith("UPDATE history_policy SET retention = INTERVAL '1 days')")
+    assert kept(history, None).endswith('samples kept for ever')
+    assert 'samples kept for ever (not 90 d' in kept(history, 90 * 86400)
+
+
+def test_a_test_bench_does_not_delete_what_another_robot_keeps_for_ever(history):
+    history.tell(samples(1, 2, begin_ns=time.time_ns() - 10**16))
+    history.ask("UPDATE history_policy SET maintained = '-infinity'")
+    kept(history, 86400)
+    assert history.values() == [1, 2, 1]
+
+
+def test_its_owner_shortens_the_retention_for_all(history):
+    history.tell(samples(5, begin_ns=time.time_ns() - 10**16))
+    history.ask(
+        "UPDATE history_policy SET retention = INTERVAL '1 day', maintained = '-infinity'"
+    )
+    assert 'samples kept 1 d' in kept(history, 3600)
+    assert history.values() == [1]
+
+
+def test_of_many_recorders_one_deletes_in_a_minute(history):
+    kept(history, 3600)
+    history.tell(samples(7, begin_ns=time.time_ns() - 10**14))
+    history.ask("UPDATE history_policy SET retention = INTERVAL '1 hour'")
+    kept(history, 3600)
+    assert history.values() == [7, 1, 1]
+    history.ask("UPDATE history_policy SET maintained = now() - INTERVAL '1 minute'")
+    kept(history, 3600)
+    assert history.values() == [1, 1, 1]
+
+
+def test_a_time_of_all_robots_needs_no_reading_of_the_whole_table(history):
+    history.tell(samples(1))
+    history.ask(
+        "INSERT INTO metric SELECT timestamptz 'epoch' + i * interval '1 s', 'r' || i % 50, 'm', "
+        "'x', i FROM generate_series(1, 100000) AS i"
+    )
+    history.ask(
+        "INSERT INTO event SELECT timestamptz 'epoch' + i * interval '1 s', 'r' || i % 50, "
+        "'m' || i % 500, 'k', 'info', 'x' FROM generate_series(1, 20000) AS i"
+    )
+    history.ask('ANALYZE')
+
+    def plan(query):
+        return ' '.join(line for line, in history.ask(f'EXPLAIN {query}'))
+
+    hour = "time >= '1970-01-01 05:00+00' AND time < '1970-01-01 06:00+00'"
+    assert 'on metric_time ' in plan(f'SELECT * FROM metric WHERE {hour}')
+    assert 'event_time ' in plan(f'SELECT * FROM event WHERE {hour}')
+    mission = plan("SELECT * FROM event WHERE mission_id = 'm1' AND robot_id = 'r1'")
+    assert 'event_mission ' in mission and 'Filter' not in mission
 
 
 def test_aggregates_are_those_of_the_numbers(history):

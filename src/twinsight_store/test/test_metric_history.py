@@ -22,6 +22,9 @@ from twinsight_store.history.migrate import migrate
 from twinsight_store.history.policies import HistoryPolicies
 from twinsight_store.history.postgres import connect, PostgresSettings
 from twinsight_store.history.read import history, history_batches
+from twinsight_store.history.resolution import choose, source
+from twinsight_store.history.selection_sql import metric_condition
+from twinsight_store.history.slices import slices
 from twinsight_store.history.timescale import arrange
 from twinsight_store.selection import Selection
 
@@ -234,6 +237,63 @@ def test_auto_reads_minutes_where_seconds_are_too_many(database: Database) -> No
     ]
 
 
+@pytest.mark.parametrize('level', ['1s', '1min'])
+def test_a_short_span_of_a_long_series_reads_no_more_than_it(
+    database: Database, level: str
+) -> None:
+    database.series('r1', X, rows=50_000, every_ms=1000)
+    database.execute('ANALYZE metric')
+    span = Selection(robots=('r1',), from_ns=T0 + 3700 * S, to_ns=T0 + 3820 * S)
+    with connect(database.settings) as connection:
+        chosen = choose(database.settings, span, [X], level, 1)
+        where = source(connection, chosen, span).as_string()
+        condition = metric_condition(span, [X], 'bucket').as_string()
+        plan = connection.execute(
+            f'EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM {where} WHERE {condition}'.encode()
+        ).fetchone()
+    assert plan is not None
+    read = plan[0][0]['Plan']
+    while 'Plans' in read:
+        read = read['Plans'][0]
+    assert 'time' in read['Index Cond'] and read['Actual Rows'] <= 180
+    whole = rows(history(database.settings, Selection(robots=('r1',)), X, resolution=level))
+    expected = [row for row in whole if 3700 * S <= row[0] < 3820 * S]
+    assert rows(history(database.settings, span, X, resolution=level)) == expected != []
+
+
+@pytest.mark.parametrize('level', ['raw', '1s'])
+@pytest.mark.parametrize('span', [ALL, Selection(from_ns=T0 + 90_000_000_500)])
+def test_what_is_read_in_spans_of_time_is_what_is_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch, level: str, span: Selection
+) -> None:
+    database.series('r1', X, rows=3000, every_ms=100)
+    database.series('r2', X, rows=3000, every_ms=70)
+    database.execute(
+        "INSERT INTO mission SELECT robot_id, mission_id, min(time) + interval '1 min', NULL, "
+        "NULL, max(time) - interval '1 min' FROM metric GROUP BY 1, 2"
+    )
+    database.execute('ANALYZE')
+    whole = rows(history(database.settings, span, resolution=level))
+    monkeypatch.setattr('twinsight_store.history.slices._MOST', 100)
+    with connect(database.settings) as connection:
+        parts = slices(connection, span, [], choose(database.settings, span, [], level, 1))
+    assert len(parts) > 3 and (parts[0].from_ns, parts[-1].to_ns) == (span.from_ns, None)
+    assert rows(history(database.settings, span, resolution=level)) == whole
+
+
+def test_what_no_server_could_hold_is_said_in_one_line(database: Database) -> None:
+    for name in ('nul \0 inside', 'half a pair \ud800'):
+        with pytest.raises(ConfigurationError, match='a metric name .*accepted is UTF-8'):
+            history(database.settings, ALL, name)
+    with pytest.raises(ConfigurationError, match=r'--topic /\[z-a\]: bad character range z-a'):
+        history(database.settings, Selection(topics=('/[z-a]',)))
+
+
+def test_a_span_far_out_is_one_that_ends_there(database: Database) -> None:
+    database.put(('r1', X, 0, 1.0))
+    assert values(database, Selection(from_ns=-(1 << 63), to_ns=(1 << 63) - 1)) == [1.0]
+
+
 def test_seconds_are_selected_by_their_begin(database: Database) -> None:
     database.series('r1', X, rows=40, every_ms=100)
     table = history(
@@ -335,6 +395,9 @@ def test_nothing_stays_connected_where_an_iterator_is_dropped(database: Database
 _READ = """
 import resource, sys
 from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.resolution import choose, source
+from twinsight_store.history.selection_sql import metric_condition
+from twinsight_store.history.slices import slices
 from twinsight_store.history.timescale import arrange
 from twinsight_store.history.read import history_batches
 from twinsight_store.history.postgres import PostgresSettings
@@ -399,7 +462,7 @@ def test_a_server_that_hangs_is_given_up(database: Database) -> None:
     hurried = PostgresSettings(database.settings.url, timeout_s=1.0)
     with psycopg.connect(database.settings.url) as other:
         other.execute('LOCK TABLE metric')
-        with pytest.raises(StoreUnavailableError, match='nothing came for 1 s'):
+        with pytest.raises(StoreUnavailableError, match='took longer than 1 s.*ask for less'):
             history(hurried, ALL, resolution='raw')
     assert all_gone(database)
 

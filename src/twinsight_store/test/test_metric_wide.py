@@ -183,6 +183,14 @@ def test_windows_give_the_rows_of_the_whole(
     whole = rows(wide(database.settings, ALL, **options))
     monkeypatch.setattr('twinsight_store.history.wide._CELLS', 500)
     monkeypatch.setattr('twinsight_store.history.wide._HELD', 0)
+    # And from the server in spans of time.
+    with connect(database.settings) as connection:
+        connection.execute('ANALYZE')
+        connection.execute(
+            'INSERT INTO mission SELECT robot_id, mission_id, min(time), NULL, NULL, max(time) '
+            'FROM metric GROUP BY 1, 2'
+        )
+    monkeypatch.setattr('twinsight_store.history.slices._MOST', 10_000)
     batches = list(wide_batches(database.settings, ALL, **options))
     assert len(batches) > 40
     assert rows(pa.Table.from_batches(batches)) == whole

@@ -14,8 +14,8 @@ from twinsight_store.history.migrate import known, migrate, Migration, SCHEMA_LO
 from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
 
 TABLES = {
-    'delivered', 'event', 'metric', 'metric_info', 'mission', 'mission_recording',
-    'schema_migration',
+    'delivered', 'event', 'history_policy', 'metric', 'metric_info', 'mission',
+    'mission_recording', 'schema_migration',
 }
 
 
@@ -44,9 +44,11 @@ def applied(connection):
 
 
 def test_a_new_database_gets_all_files_in_order(connection):
-    assert migrate(connection) == ['0001_tables.sql', '0002_aggregates.sql']
+    assert migrate(connection) == [
+        '0001_tables.sql', '0002_aggregates.sql', '0003_row_by_row.sql'
+    ]
     assert tables(connection) == TABLES
-    assert applied(connection) == [(1, 'tables'), (2, 'aggregates')]
+    assert applied(connection) == [(1, 'tables'), (2, 'aggregates'), (3, 'row_by_row')]
 
 
 def test_the_second_time_nothing_is_left_to_do(connection):
@@ -97,7 +99,7 @@ def test_four_programs_that_start_at_once_apply_each_file_once(settings, connect
     ends = [each.communicate() for each in programs]
     assert [error for _, error in ends] == [''] * 4
     assert sorted(' '.join(out for out, _ in ends).split()) == [each.file for each in known()]
-    assert applied(connection) == [(1, 'tables'), (2, 'aggregates')]
+    assert applied(connection) == [(1, 'tables'), (2, 'aggregates'), (3, 'row_by_row')]
 
 
 def test_who_comes_second_waits_for_the_first(settings, connection):
@@ -133,7 +135,7 @@ def test_a_database_of_a_newer_version_is_left_alone(connection):
     migrate(connection, [*known(), Migration(9000, 'future', 'SELECT 1')])
     with pytest.raises(StoreRefusedError) as error:
         migrate(connection)
-    assert 'has schema 9000_future, this TwinSight knows up to 0002' in str(error.value)
+    assert 'has schema 9000_future, this TwinSight knows up to 0003' in str(error.value)
     assert 'use the newer TwinSight, or another database' in str(error.value)
 
 

@@ -86,6 +86,20 @@ def test_a_span_may_be_open_at_either_end() -> None:
     assert Selection(to_ns=10).has_time(0)
 
 
+@pytest.mark.parametrize('span', [{'from_ns': -10**20}, {'to_ns': 10**21}])
+def test_a_time_that_no_store_has_is_refused(span: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match='accepted are Unix nanoseconds of 64 bits'):
+        Selection(**span)
+
+
+@pytest.mark.parametrize('text', ['nul \0 inside', 'half a pair \ud800'])
+@pytest.mark.parametrize('what', ['robots', 'missions', 'sensors', 'topics', 'labels'])
+def test_a_text_that_no_store_could_hold_is_refused(what: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'--{what[:-1]} .*accepted is UTF-8') as error:
+        Selection(**{what: {'site': text} if what == 'labels' else (text,)})
+    str(error.value).encode()
+
+
 @pytest.mark.parametrize('to_ns', [T0, T0 - 1])
 def test_an_empty_span_is_refused_with_both_its_ends(to_ns: int) -> None:
     with pytest.raises(ConfigurationError) as error:

@@ -16,10 +16,12 @@ import pytest
 from twinsight_store.history.migrate import migrate
 from twinsight_store.history.policies import HistoryPolicies
 from twinsight_store.history.postgres import connect, PostgresSettings
+from twinsight_store.history.read import history
 from twinsight_store.history.sink import HistorySink
 from twinsight_store.history.timescale import CONVERT
 from twinsight_store.metrics.batch import Delivery, MetricBatch
 from twinsight_store.metrics.metric import Series
+from twinsight_store.selection import Selection
 
 DAY_S = 86400
 MONTH = HistoryPolicies(retention_s=30 * DAY_S)
@@ -181,15 +183,67 @@ def test_policies_follow_the_configuration(database):
     line = database.write('a', policies=HistoryPolicies(None, compress_after_s=2 * DAY_S))
     assert 'compressed after 2 d' in line and 'samples kept for ever' in line
     assert database.policies() == {'policy_compression': '2 days'}
-    database.write('a', policies=HistoryPolicies(90 * DAY_S, compress_after_s=3600))
+    # Whoever keeps less, or compresses sooner, changes nothing for the others.
+    line = database.write('b', policies=HistoryPolicies(90 * DAY_S, compress_after_s=3600))
+    assert 'samples kept for ever (not 90 d as configured here' in line
+    assert database.policies() == {'policy_compression': '2 days'}
+    # Its owner does.
+    database.ask("UPDATE history_policy SET retention = '90 days', compress_after = '1 hour'")
+    line = database.write('b', policies=HistoryPolicies(90 * DAY_S, compress_after_s=3600))
+    assert 'samples kept 90 d' in line and '(not' not in line
     assert database.policies() == {
         'policy_compression': '01:00:00', 'policy_retention': '90 days'
     }
     jobs = database.ask('SELECT job_id FROM timescaledb_information.jobs ORDER BY job_id')
-    database.write('a', policies=HistoryPolicies(90 * DAY_S, compress_after_s=3600))
+    database.write('a', policies=HistoryPolicies(30 * DAY_S, compress_after_s=3600))
     assert database.ask('SELECT job_id FROM timescaledb_information.jobs ORDER BY job_id') == jobs
     database.write('a', policies=HistoryPolicies(None, compress_after_s=3600))
     assert database.policies() == {'policy_compression': '01:00:00'}
+
+
+def test_aggregates_are_compressed_too_and_read_the_same(database):
+    database.write('a', samples(25), samples(0))  # a chunk of theirs is 10 days
+    database.run_policy('policy_refresh_continuous_aggregate')
+    rows = "SELECT * FROM metric_1s WHERE bucket < now() - INTERVAL '9 days' ORDER BY 1, 4"
+    before = database.ask(rows)
+    database.run_policy('policy_compression')
+    assert database.ask(
+        'SELECT count(DISTINCT hypertable_name) FROM timescaledb_information.chunks '
+        'WHERE is_compressed'
+    ) == [(3,)]
+    assert database.ask(rows) == before
+    # What comes late still gets in.
+    database.write('b', samples(24.9999))
+    database.run_policy('policy_refresh_continuous_aggregate')
+    assert database.ask('SELECT sum(count)::int FROM metric_1s') == [(3 * 980,)]
+
+
+def test_aggregates_are_computed_from_the_oldest_on(database):
+    database.write('a', samples(0))
+    if not database.ask(
+        "SELECT 1 FROM pg_proc WHERE proname = 'add_continuous_aggregate_policy' "
+        "AND 'refresh_newest_first' = ANY (proargnames)"
+    ):
+        pytest.skip('this TimescaleDB always begins with the oldest')
+    assert database.ask(
+        "SELECT DISTINCT config->>'refresh_newest_first' FROM timescaledb_information.jobs "
+        "WHERE proc_name = 'policy_refresh_continuous_aggregate'"
+    ) == [('false',)]
+
+
+def test_what_came_late_and_has_no_aggregate_yet_is_read_raw(database):
+    database.write('a', samples(0.1))
+    database.run_policy('policy_refresh_continuous_aggregate')
+    database.write('b', samples(5))
+    five_days_ago = Selection(to_ns=time.time_ns() - 4 * DAY_S * 10**9)
+    table = history(database.settings, five_days_ago, max_points=10)
+    assert table.num_rows == 1000
+    database.ask("CALL refresh_continuous_aggregate('metric_1s', NULL, NULL)")
+    table = history(database.settings, five_days_ago, max_points=10)
+    assert table.schema.metadata == {b'twinsight.resolution': b'1s'}
+    database.run_policy('policy_refresh_continuous_aggregate')
+    table = history(database.settings, five_days_ago, max_points=10)
+    assert table.schema.metadata == {b'twinsight.resolution': b'1min'}
 
 
 def plain(database):

@@ -37,6 +37,17 @@ class Selection:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for option, values in (
+            ('robot', self.robots), ('mission', self.missions), ('sensor', self.sensors),
+            ('topic', self.topics), ('label', (*self.labels, *self.labels.values())),
+        ):
+            for value in values:
+                check_text(f'--{option}', value)
+        for end, time_ns in (('from_ns', self.from_ns), ('to_ns', self.to_ns)):
+            if time_ns is not None and not -(1 << 63) <= time_ns < 1 << 63:
+                raise ConfigurationError(
+                    f'{end} {time_ns}: accepted are Unix nanoseconds of 64 bits (1678 to 2261)'
+                )
         if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
             raise ConfigurationError(
                 f'the span {format_span(self.from_ns, self.to_ns)} is empty: '
@@ -94,6 +105,13 @@ class Selection:
         if self.from_ns is None and self.to_ns is None:
             return text
         return f'{text}, {format_span(self.from_ns, self.to_ns)}'
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise ConfigurationError for a text that no store can hold; ``what`` says whose it is."""
+    # Half a pair is what Python makes of an argument that is no UTF-8.
+    if '\0' in text or any('\ud800' <= each <= '\udfff' for each in text):
+        raise ConfigurationError(f'{what} {text!r}: accepted is UTF-8 without NUL')
 
 
 def all_of(*conditions: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rich.console import Group
 from rich.filesize import decimal
 from rich.table import Table
@@ -32,12 +33,15 @@ _BAD_STYLE = 'bold red'
 
 
 def as_dict(name: str, status: RecorderStatus) -> dict[str, Any]:
-    """Return the fields of RecorderStatus; mode and store as words, stamp in Unix ns."""
-    stamp = status.header.stamp
+    """Return the fields of RecorderStatus; mode and store as words, times in Unix ns."""
     return {
         'recorder': name,
-        'stamp_ns': stamp.sec * 1_000_000_000 + stamp.nanosec,
-        **{field: getattr(status, field) for field in _fields(status, ('header', 'topics'))},
+        'stamp_ns': _ns(status.header.stamp),
+        'started_ns': _ns(status.started),
+        **{
+            field: getattr(status, field)
+            for field in _fields(status, ('header', 'started', 'topics'))
+        },
         'mode': _MODES[status.mode],
         'store': _STORES[status.store],
         'topics': [
@@ -109,3 +113,7 @@ def _count(name: str, number: int) -> Text:
 
 def _fields(message: Any, without: tuple[str, ...] = ()) -> list[str]:
     return [name for name in message.get_fields_and_field_types() if name not in without]
+
+
+def _ns(time: Time) -> int:
+    return int(time.sec * 1_000_000_000 + time.nanosec)

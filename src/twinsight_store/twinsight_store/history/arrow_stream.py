@@ -16,20 +16,14 @@ import threading
 import adbc_driver_manager
 from adbc_driver_postgresql import dbapi, StatementOptions
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import pyarrow as pa
 
 from twinsight_store.errors import StoreUnavailableError, TwinsightError
-from twinsight_store.history.postgres import PostgresSettings, translated, URL_VARIABLE
+from twinsight_store.history.postgres import conninfo, PostgresSettings, translated
 
 _BATCH_BYTES = 1 << 20
 _READ_AHEAD = 2
 _GOODBYE_S = 2.0
-
-_KEPT_ALIVE: dict[str, str | int] = {
-    'connect_timeout': 10, 'keepalives': 1, 'keepalives_idle': 10, 'keepalives_interval': 5,
-    'keepalives_count': 3, 'client_encoding': 'UTF8',
-}
 
 
 def stream(
@@ -73,8 +67,9 @@ class _Reader:
             return self._items.get(timeout=self._settings.timeout_s)
         except queue.Empty:
             return StoreUnavailableError(
-                f'PostgreSQL at {self._settings.where} does not answer (nothing came for '
-                f'{self._settings.timeout_s:g} s): start it, ask for less, or set {URL_VARIABLE}'
+                f'PostgreSQL at {self._settings.where} took longer than '
+                f'{self._settings.timeout_s:g} s for an answer: ask for less (a shorter time, '
+                'fewer metrics, 1s or 1min), or see whether it is overloaded or hangs'
             )
 
     def close(self) -> None:
@@ -107,7 +102,7 @@ class _Reader:
     def _read(self) -> None:
         size = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)}
         with closing(
-            dbapi.connect(self._conninfo(), autocommit=True)
+            dbapi.connect(conninfo(self._settings, self._application), autocommit=True)
         ) as connection, closing(connection.cursor(adbc_stmt_kwargs=size)) as cursor:
             # A slow reader is no slow server: the limit is on each batch, not on the whole.
             cursor.execute('SET statement_timeout = 0')
@@ -118,12 +113,6 @@ class _Reader:
                     return
                 if batch.num_rows:
                     self._items.put(batch)
-
-    def _conninfo(self) -> str:
-        given = conninfo_to_dict(self._settings.url)
-        own = {name: given.get(name) or value for name, value in _KEPT_ALIVE.items()}
-        own['client_encoding'] = 'UTF8'
-        return make_conninfo(self._settings.url, application_name=self._application, **own)
 
 
 def _meaning(settings: PostgresSettings, error: Exception) -> Exception:

@@ -7,16 +7,16 @@ from difflib import get_close_matches
 
 from twinsight_store.errors import NothingMatchedError
 from twinsight_store.history.postgres import connect, Connection, postgres_errors, PostgresSettings
+from twinsight_store.history.times import UNIX_NS
 from twinsight_store.selection import Selection
 from twinsight_store.times import format_span
 
 _MOST = 10
 
-_ROBOTS = """
+_ROBOTS = f"""
     SELECT robot_id, count(*),
-           (array_agg(mission_id ORDER BY started DESC))[:{most}],
-           (extract(epoch FROM min(started)) * 1000000)::bigint * 1000,
-           (extract(epoch FROM max(last_seen)) * 1000000)::bigint * 1000
+           (array_agg(mission_id ORDER BY started DESC))[:{_MOST}],
+           {UNIX_NS.format('min(started)')}, {UNIX_NS.format('max(last_seen)')}
     FROM mission GROUP BY robot_id ORDER BY robot_id
 """
 _NAMES = """
@@ -49,7 +49,7 @@ def _describe(
     connection: Connection, selection: Selection, names: Sequence[str], events: bool
 ) -> str:
     robots = {
-        row[0]: row for row in connection.execute(_ROBOTS.format(most=_MOST)).fetchall()
+        row[0]: row for row in connection.execute(_ROBOTS).fetchall()
     }
     if not robots:
         return 'no mission: nothing was recorded yet'

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twinsight_store.history.times import POSTGRES_EPOCH_US
 from twinsight_store.metrics.batch import MetricBatch
 from twinsight_store.metrics.metric import Series
 
@@ -28,7 +29,6 @@ _NULL = _LENGTH.pack(-1)
 _EMPTY_8 = _LENGTH.pack(8) + bytes(8)
 _FIELDS = struct.pack('>h', 6)
 _TIME_AT = len(_FIELDS) + _LENGTH.size
-_POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 in Unix time
 
 
 def copy_rows(batch: MetricBatch, start: int = 0, stop: int | None = None) -> bytearray:
@@ -58,7 +58,7 @@ def copy_rows(batch: MetricBatch, start: int = 0, stop: int | None = None) -> by
     filled = bytearray().join(rows)
     begins = np.cumsum(lengths) - lengths
     buffer = np.frombuffer(filled, np.uint8)
-    _put(buffer, begins + _TIME_AT, (times // 1000 - _POSTGRES_EPOCH_US).astype('>i8'))
+    _put(buffer, begins + _TIME_AT, (times // 1000 - POSTGRES_EPOCH_US).astype('>i8'))
     value_at = np.array([len(head) + _LENGTH.size for head in heads], np.int64)
     _put(buffer, (begins + value_at[numbers])[~empty], values[~empty].astype('>f8'))
     return filled

@@ -12,6 +12,7 @@ from twinsight_store.errors import ConfigurationError
 from twinsight_store.history.catalog import nothing_matched
 from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
 from twinsight_store.history.selection_sql import mission_condition
+from twinsight_store.history.times import UNIX_NS
 from twinsight_store.selection import Selection
 
 # All in one statement. Each LATERAL is a few steps in an index, for each mission, but the
@@ -67,7 +68,6 @@ _SAMPLE = """
     m.robot_id = mission.robot_id AND m.value IS NOT NULL
     AND m.time BETWEEN mission.started AND mission.last_seen
 """
-_NS = '(extract(epoch FROM {0}) * 1000000)::bigint * 1000 AS {0}_ns'
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,10 @@ def missions(
     if lost_after_s is not None and not lost_after_s > 0:
         raise ConfigurationError(f'lost_after_s {lost_after_s}: accepted is more than 0')
     query = SQL(_QUERY).format(
-        **{name: SQL(_NS.format(name)) for name in ('started', 'ended', 'last_seen')},
+        **{
+            name: SQL(f'{UNIX_NS.format(name)} AS {name}_ns')
+            for name in ('started', 'ended', 'last_seen')
+        },
         sample=SQL(_SAMPLE), vanished=_vanished(lost_after_s),
         condition=mission_condition(selection),
     )

@@ -157,13 +157,8 @@ def _limited(steps: PQGen[RV], limit_s: float) -> PQGen[RV]:
         return result
 
 
-def connect(settings: PostgresSettings, application: str = 'twinsight') -> Connection:
-    """
-    Return a new connection; the caller closes it.
-
-    Raises StoreUnavailableError where nobody answers, StoreRefusedError where we are not let in.
-    """
-    milliseconds = max(1, round(settings.timeout_s * 1000))
+def conninfo(settings: PostgresSettings, application: str) -> str:
+    """Return what libpq connects with; a server that vanished is noticed soon."""
     given = conninfo_to_dict(settings.url)
     own: dict[str, Any] = {
         'connect_timeout': max(2, min(10, round(settings.timeout_s))),
@@ -172,13 +167,23 @@ def connect(settings: PostgresSettings, application: str = 'twinsight') -> Conne
         'keepalives_idle': 10,
         'keepalives_interval': 5,
         'keepalives_count': 3,
-        'tcp_user_timeout': milliseconds,
+        'tcp_user_timeout': max(1, round(settings.timeout_s * 1000)),
         'client_encoding': 'UTF8',
     }
     # What the URL says of these holds, but for the encoding: our bytes are UTF-8.
     own.update({name: given[name] for name in own if name in given and name != 'client_encoding'})
+    return make_conninfo(settings.url, **own)
+
+
+def connect(settings: PostgresSettings, application: str = 'twinsight') -> Connection:
+    """
+    Return a new connection; the caller closes it.
+
+    Raises StoreUnavailableError where nobody answers, StoreRefusedError where we are not let in.
+    """
+    milliseconds = max(1, round(settings.timeout_s * 1000))
     with postgres_errors(settings):
-        connection = Connection.connect(make_conninfo(settings.url, **own), autocommit=True)
+        connection = Connection.connect(conninfo(settings, application), autocommit=True)
         try:
             # The server waits a little shorter than we do, so that its reason is heard.
             connection.silence_s = settings.timeout_s * 1.2

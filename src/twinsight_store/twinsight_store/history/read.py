@@ -9,9 +9,15 @@ import pyarrow as pa
 
 from twinsight_store.history.arrow_stream import stream
 from twinsight_store.history.catalog import nothing_matched
-from twinsight_store.history.postgres import PostgresSettings
-from twinsight_store.history.resolution import choose, RAW, Resolution
+from twinsight_store.history.postgres import (
+    connect,
+    Connection,
+    postgres_errors,
+    PostgresSettings,
+)
+from twinsight_store.history.resolution import choose, RAW, Resolution, source
 from twinsight_store.history.selection_sql import metric_condition
+from twinsight_store.history.slices import slices
 from twinsight_store.selection import Selection
 
 RESOLUTION_KEY = 'twinsight.resolution'
@@ -39,13 +45,15 @@ def history(
 
     names       metric names or globs (``odom.*``); none select all
     resolution  raw, 1s, 1min, or auto: the finest that has at most ``max_points`` rows; see
-                metric_resolution.choose()
+                resolution.choose()
 
     Columns: time (timestamp[us, UTC]); robot_id, mission_id, name (dictionaries of strings);
     then for raw: value (float64, null where the sample is a text) and text (string, null where
     it is a number); for 1s and 1min, where time is the begin of the bucket: average, minimum,
     maximum, last (float64) and count (int64). Texts are in no aggregate. The schema's metadata
     has the resolution as ``twinsight.resolution``.
+
+    Aggregates of TimescaleDB lack what came late until their next refresh; see choose().
 
     A sample is selected where from <= time < to, in whole microseconds, as it is stored; both
     ends are floored to them. A bucket is selected by its begin. Selected topics mean the metrics
@@ -68,14 +76,18 @@ def history_batches(
     Give what history() returns, batch by batch; memory does not grow with the rows.
 
     Each batch has dictionaries of its own. Nothing is asked, and nothing raised, before the
-    first batch is.
+    first batch is. Much is read in spans of time: what is stored meanwhile may be in a later one.
     """
     level = choose(settings, selection, names, resolution, max_points)
     schema = _schema(level)
     empty = True
-    for batch in stream(settings, _query(selection, names, level, schema)):
-        empty = False
-        yield _as(schema, batch)
+    with connect(settings) as connection, postgres_errors(settings):
+        parts = slices(connection, selection, names, level)
+        queries = [_query(connection, part, names, level, schema) for part in parts]
+    for query in queries:
+        for batch in stream(settings, query):
+            empty = False
+            yield _as(schema, batch)
     if empty:
         raise nothing_matched(settings, selection, names=names)
 
@@ -86,7 +98,8 @@ def _schema(level: Resolution) -> pa.Schema:
 
 
 def _query(
-    selection: Selection, names: tuple[str, ...], level: Resolution, schema: pa.Schema
+    connection: Connection, selection: Selection, names: tuple[str, ...], level: Resolution,
+    schema: pa.Schema,
 ) -> str:
     # The last keys put samples of the same moment into an order that depends on what is stored.
     rest = schema.names[schema.get_field_index('name') + 1:]
@@ -96,7 +109,7 @@ def _query(
     ).format(
         time=Identifier(level.time),
         rest=SQL(', ').join(map(Identifier, rest)),
-        table=Identifier(level.table),
+        table=source(connection, level, selection),
         condition=metric_condition(selection, names, level.time),
     ).as_string()
 

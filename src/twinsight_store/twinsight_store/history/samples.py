@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from twinsight_store.history.postgres import Connection
+from twinsight_store.history.times import (
+    LAST,
+    moment,
+    moment_us,
+    POSTGRES_EPOCH_US,
+    unix_ns,
+)
 from twinsight_store.metrics.batch import MetricBatch
 from twinsight_store.metrics.glob import glob_expression, is_glob
 from twinsight_store.metrics.metric import Series
+from twinsight_store.selection import check_text
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 in Unix time
 _ROWS = 20_000
 _FIRST_SLICE_US = 60_000_000
 _WIDER = 8
@@ -123,7 +128,11 @@ class RobotThere(NamedTuple):
 
 
 def find_series(connection: Connection, selection: SampleSelection) -> list[SeriesSpan]:
-    """Return the metrics that have samples in a selection; raises psycopg.Error."""
+    """
+    Return the metrics that have samples in a selection.
+
+    Raises ConfigurationError for a text that cannot be, and psycopg.Error.
+    """
     given = _given(selection)
     robots = sorted(set(selection.robots)) or [row[0] for row in connection.execute(_ROBOTS)]
     if selection.missions:
@@ -138,7 +147,7 @@ def find_series(connection: Connection, selection: SampleSelection) -> list[Seri
     given['robots'] = [robot for robot, _ in pairs]
     given['names'] = [name for _, name in pairs]
     return [
-        SeriesSpan(robot, name, _ns(first), _ns(last))
+        SeriesSpan(robot, name, unix_ns(first), unix_ns(last))
         for robot, name, first, last in connection.execute(_SPANS, given)
     ]
 
@@ -151,7 +160,7 @@ def find_robots(connection: Connection, selection: SampleSelection) -> list[Robo
     """
     given = {**_given(selection), 'robots': list(selection.robots) or None}
     return [
-        RobotThere(robot, mission, _ns(since), _ns(until))
+        RobotThere(robot, mission, unix_ns(since), unix_ns(until))
         for robot, mission, since, until in connection.execute(_THERE, given)
     ]
 
@@ -188,7 +197,7 @@ def read_samples(
             if not rows:
                 limit *= 2
                 continue
-            stop_us = last_us + _POSTGRES_EPOCH_US
+            stop_us = last_us + POSTGRES_EPOCH_US
             width_us = max(1, stop_us - begin_us)
         elif len(rows) < limit // _WIDER:
             width_us *= _WIDER
@@ -200,7 +209,7 @@ def read_samples(
 def _slice(
     connection: Connection, given: dict[str, Any], begin_us: int, stop_us: int, limit: int
 ) -> list[tuple[Any, ...]]:
-    bounds = {'from': _moment(begin_us), 'to': _moment(stop_us), 'limit': limit}
+    bounds = {'from': moment_us(begin_us), 'to': moment_us(stop_us), 'limit': limit}
     with connection.cursor() as cursor, cursor.copy(_SLICE, {**given, **bounds}) as copy:
         copy.set_types(_TYPES)
         return list(copy.rows())
@@ -214,7 +223,7 @@ def _batch(rows: Sequence[tuple[Any, ...]]) -> MetricBatch:
     ]
     return MetricBatch(
         [Series(*key) for key in numbers],
-        (np.array(times, np.int64) + _POSTGRES_EPOCH_US) * 1000,
+        (np.array(times, np.int64) + POSTGRES_EPOCH_US) * 1000,
         np.array(column, np.uint32),
         np.array(values, np.float64),  # None becomes NaN
         {row: text for row, text in enumerate(texts) if text is not None},
@@ -233,18 +242,14 @@ def _names(connection: Connection, robot: str, wanted: Sequence[str]) -> list[st
 
 
 def _given(selection: SampleSelection) -> dict[str, Any]:
+    for what in ('robots', 'missions', 'names'):
+        for text in getattr(selection, what):
+            check_text(what, text)
     # A stored time is the floor of its nanoseconds in microseconds, so both ends are floored too.
-    end = datetime.max.replace(tzinfo=timezone.utc)
     return {
-        'from': _moment((selection.from_ns or 0) // 1000),
-        'to': end if selection.to_ns is None else _moment(selection.to_ns // 1000),
+        'from': moment(selection.from_ns or 0),
+        'to': LAST if selection.to_ns is None else moment(selection.to_ns),
         'missions': list(selection.missions) or None,
     }
 
 
-def _moment(unix_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=unix_us)
-
-
-def _ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 import re
 
 from psycopg.sql import Composable, Identifier, Literal, SQL
 from psycopg.types.json import Jsonb
 
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.history.times import moment
 from twinsight_store.metrics.glob import glob_expression, is_glob
-from twinsight_store.selection import Selection
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LAST_US = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+from twinsight_store.selection import check_text, Selection
 
 
 def metric_condition(
@@ -24,7 +21,7 @@ def metric_condition(
     Return what holds for the selected rows of ``metric`` or, by bucket, of an aggregate.
 
     Topics select the metrics that come from them (as metric_info has it), labels the missions
-    that have them. ``names`` are names or globs (see metric_glob); none select all.
+    that have them. ``names`` are names or globs (see metrics/glob.py); none select all.
     Raises ConfigurationError where a sensor is selected: metrics have none.
     """
     _check_no(selection.sensors, 'sensor', 'metrics have no sensors: select by --topic or name')
@@ -40,6 +37,8 @@ def event_condition(
     """Return what holds for the selected rows of ``event``; no kinds select all of them."""
     _check_no(selection.sensors, 'sensor', 'events have none: leave it out')
     _check_no(selection.topics, 'topic', 'events have none: leave it out')
+    for text in (*kinds, *severities):
+        check_text("an event's kind or severity", text)
     return _all(
         *_owner(selection), *_labelled(selection), *_span(selection, 'time'),
         *_one_of('kind', kinds), *_one_of('severity', severities),
@@ -112,7 +111,7 @@ def _span(selection: Selection, column: str) -> list[Composable]:
 
 
 def _time(time_ns: int) -> Literal:
-    return Literal(_EPOCH + timedelta(microseconds=min(time_ns // 1000, _LAST_US)))
+    return Literal(moment(time_ns))
 
 
 def _has_labels(selection: Selection) -> list[Composable]:
@@ -133,6 +132,8 @@ def _labelled(selection: Selection) -> list[Composable]:
 def _named(names: Sequence[str]) -> list[Composable]:
     if '' in names:
         raise ConfigurationError('a metric name is empty: give a name or a glob such as odom.*')
+    for name in names:
+        check_text('a metric name', name)
     exact = [name for name in names if not is_glob(name)]
     globs = [name for name in names if is_glob(name)]
     if not names or '*' in globs:
@@ -148,9 +149,14 @@ def _named(names: Sequence[str]) -> list[Composable]:
 def _from_topics(topics: Sequence[str]) -> list[Composable]:
     if not topics:
         return []
-    patterns = [
-        glob_to_regex(topic if topic.startswith(('/', '*')) else f'/{topic}') for topic in topics
-    ]
+    patterns = []
+    for topic in topics:
+        pattern = glob_to_regex(topic if topic.startswith(('/', '*')) else f'/{topic}')
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigurationError(f'--topic {topic}: {error.msg}') from error
+        patterns.append(pattern)
     return [
         SQL(
             '(robot_id, name) IN (SELECT robot_id, name FROM metric_info WHERE topic ~ ANY({}))'

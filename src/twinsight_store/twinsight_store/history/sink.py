@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+import math
 import time
 
 import psycopg
 
 from twinsight_store.history.copy import COPY_BEGIN, COPY_END, COPY_METRICS, copy_rows
 from twinsight_store.history.facts import FactWriter
-from twinsight_store.history.maintenance import maintain
+from twinsight_store.history.maintenance import EVERY_S, maintain
 from twinsight_store.history.migrate import migrate
 from twinsight_store.history.policies import HistoryPolicies
 from twinsight_store.history.postgres import (
@@ -25,11 +26,10 @@ from twinsight_store.history.postgres import (
     PostgresSettings,
     reason,
 )
+from twinsight_store.history.times import moment
 from twinsight_store.history.timescale import arrange, Layout
 from twinsight_store.metrics.batch import Delivery, MetricBatch
 from twinsight_store.metrics.sink import Written
-
-_MAINTENANCE_S = 60.0
 
 # Whoever comes second waits here until the first is done, and then sees how far that came. In
 # one order everywhere, so that no two writers deadlock.
@@ -44,6 +44,13 @@ _DELIVERED = """
     UPDATE delivered SET number = new.number
     FROM unnest(%s::text[], %s::bigint[]) AS new (source, number)
     WHERE delivered.source = new.source
+"""
+
+# Of so few rows each is tried; of more, halves.
+_ROW_BY_ROW = 500
+_INSERT = """
+    SELECT refused, problem FROM metric_insert(
+        %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[])
 """
 
 # A key too long for an index, the check option of a view, RAISE in a trigger.
@@ -111,8 +118,8 @@ class HistorySink:
         if time.monotonic() < self._maintenance_due:
             return
         # Where it fails it is not tried again with each write.
-        self._maintenance_due = time.monotonic() + _MAINTENANCE_S
-        if not maintain(connection, self._policies, self._layout):
+        self._maintenance_due = time.monotonic() + EVERY_S
+        if not maintain(connection, self._layout):
             self._maintenance_due = 0.0
 
 
@@ -171,11 +178,17 @@ class _Refusals:
             if not for_good(error):
                 raise
             self.facts += 1
-            self.note(what, error)
+            self._note(what, reason(error))
 
-    def note(self, what: str, error: Exception) -> None:
+    def sample(self, batch: MetricBatch, row: int, why: str) -> None:
+        """Count a sample that is refused."""
+        series = batch.series[batch.numbers[row]]
+        self.samples += 1
+        self._note(f'a sample of {series.name[:80]!r} of {series.robot_id}', why)
+
+    def _note(self, what: str, why: str) -> None:
         """Keep the first reason."""
-        self.problem = self.problem or f'PostgreSQL refuses {what}: {reason(error)}'
+        self.problem = self.problem or f'PostgreSQL refuses {what}: {why}'
 
 
 def _lock_sources(
@@ -207,18 +220,51 @@ def _copy(
 def _copy_accepted(
     connection: Connection, batch: MetricBatch, start: int, stop: int, refusals: _Refusals
 ) -> None:
-    """Write what is taken of the samples; halves find what is not."""
+    """Write what is taken of the samples; halves find what is not, and in the end each row."""
     try:
         with connection.transaction():
-            _copy(connection, [batch], start, stop)
+            if stop - start > _ROW_BY_ROW:
+                _copy(connection, [batch], start, stop)
+            else:
+                _insert(connection, batch, start, stop, refusals)
     except Exception as error:
         if not for_good(error):
             raise
         if stop - start == 1:
-            series = batch.series[batch.numbers[start]]
-            refusals.samples += 1
-            refusals.note(f'a sample of {series.name[:80]!r} of {series.robot_id}', error)
+            refusals.sample(batch, start, reason(error))
             return
         middle = (start + stop) // 2
         _copy_accepted(connection, batch, start, middle, refusals)
         _copy_accepted(connection, batch, middle, stop, refusals)
+
+
+def _insert(
+    connection: Connection, batch: MetricBatch, start: int, stop: int, refusals: _Refusals
+) -> None:
+    """Write samples one by one, in one statement: many that are refused hold nobody up."""
+    sendable = [_is_text(*series) for series in batch.series]
+    rows = [
+        row for row in range(start, stop)
+        if sendable[batch.numbers[row]] and _is_text(batch.texts.get(row, ''))
+    ]
+    series = [batch.series[batch.numbers[row]] for row in rows]
+    values = [None if math.isnan(value) else value for value in batch.values[rows].tolist()]
+    found = connection.execute(_INSERT, [
+        [moment(time_ns) for time_ns in batch.times[rows].tolist()],
+        [each.robot_id for each in series], [each.mission_id for each in series],
+        [each.name for each in series], values, [batch.texts.get(row) for row in rows],
+    ])
+    refused = {rows[number - 1]: problem for number, problem in found.fetchall()}
+    refused |= dict.fromkeys(
+        sorted(set(range(start, stop)).difference(rows)), 'NUL, or no Unicode, in a name or text'
+    )
+    for row, problem in refused.items():
+        refusals.sample(batch, row, problem)
+
+
+def _is_text(*texts: str) -> bool:
+    """Return whether any server could hold these."""
+    try:
+        return b'\0' not in ''.join(texts).encode()
+    except UnicodeEncodeError:
+        return False

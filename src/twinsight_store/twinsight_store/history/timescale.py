@@ -8,13 +8,14 @@ policies. All of it may be asked for again at any time; what is so already stays
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import psycopg
 
 from twinsight_store.history.migrate import lock_schema
-from twinsight_store.history.policies import HistoryPolicies
+from twinsight_store.history.policies import agree, HistoryPolicies
 from twinsight_store.history.postgres import Connection, reason
 
 CONVERT = (
@@ -22,6 +23,9 @@ CONVERT = (
     'create_default_indexes => false, migrate_data => true)'
 )
 """Makes a hypertable of a table that has rows already; it locks the table for long."""
+
+SHORTEN = "UPDATE history_policy SET retention = INTERVAL '{}'"
+"""Shortens for everybody how long samples are kept; the next recorder that starts applies it."""
 
 
 class _Aggregate(NamedTuple):
@@ -69,14 +73,16 @@ def arrange(connection: Connection, policies: HistoryPolicies) -> Layout:
     """
     Make the most of the tables that this server offers, and apply the policies.
 
-    Call it after migrate(). Where the server does not let us (no permission, views that others
-    built on ours), things stay as they are, and the line says why: samples can be written all
-    the same. Raises psycopg.OperationalError where the server is away.
+    The policies are the database's: the longest retention that anybody wanted. Call it after
+    migrate(). Where the server does not let us (no permission, views that others built on ours),
+    things stay as they are, and the line says why: samples can be written all the same.
+    Raises psycopg.OperationalError where the server is away.
     """
     try:
+        held = agree(connection, policies)
         with connection.transaction():
             lock_schema(connection)
-            return _arranged(connection, policies)
+            return _arranged(connection, held, _kept(held, policies))
     except psycopg.OperationalError:
         raise
     except psycopg.DatabaseError as error:
@@ -92,8 +98,20 @@ def arrange(connection: Connection, policies: HistoryPolicies) -> Layout:
         )
 
 
-def _arranged(connection: Connection, policies: HistoryPolicies) -> Layout:
-    kept = 'for ever' if policies.retention_s is None else _days(policies.retention_s)
+def _kept(held: HistoryPolicies, wanted: HistoryPolicies) -> str:
+    """Return how long samples are kept; where that is longer than we want, why."""
+    kept = 'for ever' if held.retention_s is None else _days(held.retention_s)
+    if wanted.retention_s is None or held.retention_s == wanted.retention_s:
+        return kept
+    here = _days(wanted.retention_s)
+    command = SHORTEN.format(f'{wanted.retention_s / 86400:g} days')
+    return (
+        f'{kept} (not {here} as configured here, since one that writes into it wanted longer; '
+        f'where none does any more: {command})'
+    )
+
+
+def _arranged(connection: Connection, policies: HistoryPolicies, kept: str) -> Layout:
     lacking = _extension(connection)
     if lacking:
         return Layout(f'{_server(connection)} {lacking}: plain tables, samples kept {kept}')
@@ -167,6 +185,19 @@ def _compress(connection: Connection) -> None:
         )
 
 
+def _compress_aggregate(connection: Connection, name: str) -> None:
+    if not _value(
+        connection,
+        'SELECT compression_enabled FROM timescaledb_information.continuous_aggregates '
+        'WHERE view_schema = current_schema() AND view_name = %s', name,
+    ):
+        connection.execute(
+            f'ALTER MATERIALIZED VIEW {name} SET (timescaledb.compress, '
+            "timescaledb.compress_segmentby = 'robot_id, name', "
+            "timescaledb.compress_orderby = 'bucket')".encode()
+        )
+
+
 def _aggregate(connection: Connection, aggregate: _Aggregate) -> None:
     """Put a continuous aggregate in the place of the plain view."""
     name, width, every, batch = aggregate
@@ -177,31 +208,37 @@ def _aggregate(connection: Connection, aggregate: _Aggregate) -> None:
     ):
         connection.execute(f'DROP VIEW IF EXISTS {name}'.encode())
         connection.execute(_AGGREGATE.format(name=name, width=width).encode())
-    # Some versions compute ten buckets a transaction if not told otherwise; older ones all.
-    batches = _value(
+    # Some versions compute ten buckets a transaction if not told otherwise; older ones all. And
+    # the newest first: until it is through, what is older than these would be in no answer.
+    wanted = {'buckets_per_batch': str(batch), 'refresh_newest_first': 'false'}
+    known = _value(
         connection,
-        "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'add_continuous_aggregate_policy' "
-        "AND 'buckets_per_batch' = ANY (proargnames))",
+        "SELECT proargnames FROM pg_proc WHERE proname = 'add_continuous_aggregate_policy'",
     )
+    options = ''.join(f', {each} => {to}' for each, to in wanted.items() if each in known)
     # From the beginning: what a robot delivers days later is in it too. Only what changed is
     # computed again.
     connection.execute(
         (
             'SELECT add_continuous_aggregate_policy(%s, start_offset => NULL, '
             'end_offset => %s::interval, schedule_interval => %s::interval, '
-            f'if_not_exists => true{f", buckets_per_batch => {batch}" if batches else ""})'
+            f'if_not_exists => true{options})'
         ).encode(),
         [name, every, every],
     )
 
 
 def _apply(connection: Connection, policies: HistoryPolicies) -> None:
-    _policy(
-        connection, 'metric', 'compression', 'compress_after', policies.compress_after_s
-    )
-    # Without the last two, aggregates would outlive what they were made of.
+    # Without the aggregates', these would outlive what they were made of.
     for relation in ('metric', *(each.name for each in _AGGREGATES)):
         _policy(connection, relation, 'retention', 'drop_after', policies.retention_s)
+    compress = 'compression', 'compress_after', policies.compress_after_s
+    _policy(connection, 'metric', *compress)
+    for aggregate in _AGGREGATES:
+        # Older versions do not compress what they may compute again: it stays as it is there.
+        with suppress(psycopg.errors.InvalidParameterValue), connection.transaction():
+            _compress_aggregate(connection, aggregate.name)
+            _policy(connection, aggregate.name, *compress)
 
 
 def _policy(

@@ -14,7 +14,10 @@ from twinsight_store.history.arrow_stream import stream
 from twinsight_store.history.catalog import nothing_matched
 from twinsight_store.history.grid import Grid, Samples
 from twinsight_store.history.postgres import connect, postgres_errors, PostgresSettings
+from twinsight_store.history.resolution import RAW
 from twinsight_store.history.selection_sql import metric_condition
+from twinsight_store.history.slices import slices
+from twinsight_store.history.times import UNIX_NS
 from twinsight_store.metrics.glob import glob_expression
 from twinsight_store.selection import Selection
 
@@ -26,8 +29,7 @@ _HELD = 250_000
 _NOT_FINITE = "('NaN', 'Infinity', '-Infinity')"
 _SPANS = f"""
     SELECT robot_id, name,
-           (extract(epoch FROM min(time)) * 1000000)::bigint * 1000,
-           (extract(epoch FROM max(time)) * 1000000)::bigint * 1000,
+           {UNIX_NS.format('min(time)')}, {UNIX_NS.format('max(time)')},
            bool_or(value IS NOT NULL OR text IN {_NOT_FINITE})
     FROM metric WHERE {{}} AND (value IS NOT NULL OR text IS NOT NULL)
     GROUP BY robot_id, name ORDER BY robot_id COLLATE "C", name COLLATE "C"
@@ -51,7 +53,7 @@ def wide(
     names         metric names or globs, whose order is that of the columns; none select all
     period_ns     distance of the points, which are multiples of it since 1970 (Unix ns)
     tolerance_ns  how far from a point a sample may lie that its value is made of, included
-    method        last, linear or nearest, as metric_grid.Grid defines them
+    method        last, linear or nearest, as grid.Grid defines them
 
     Columns: time (timestamp[ns, UTC]), robot_id (dictionary of strings), then one for each
     metric: float64, with NaN and the infinities where these were measured, or string where a
@@ -86,15 +88,19 @@ def wide_batches(
     span lies between two points; ConfigurationError; StoreUnavailableError, StoreRefusedError.
     """
     grid = Grid(period_ns, method, tolerance_ns)
-    condition = SQL('{}').format(metric_condition(_reaching(selection, grid), names))
+    reaching = _reaching(selection, grid)
+    condition = metric_condition(reaching, names)
     with connect(settings) as connection, postgres_errors(settings):
         found = [_Found(*row) for row in connection.execute(SQL(_SPANS).format(condition))]
+        parts = slices(connection, reaching, names, RAW)
     plan = _plan(grid, selection, names, found)
     if not plan.rows:
         raise nothing_matched(settings, selection, names=names)
     assembly = _Assembly(grid, plan)
-    for batch in stream(settings, SQL(_SAMPLES).format(condition).as_string()):
-        yield from assembly.add(batch)
+    for part in parts:
+        query = SQL(_SAMPLES).format(metric_condition(part, names)).as_string()
+        for batch in stream(settings, query):
+            yield from assembly.add(batch)
     yield from assembly.finish()
 
 
@@ -136,7 +142,7 @@ def _reaching(selection: Selection, grid: Grid) -> Selection:
     return replace(
         selection,
         from_ns=None if from_ns is None else max(0, from_ns - grid.tolerance_ns),
-        to_ns=None if to_ns is None else to_ns + grid.tolerance_ns + 1000,
+        to_ns=None if to_ns is None else min(to_ns + grid.tolerance_ns + 1000, (1 << 63) - 1),
     )
 
 

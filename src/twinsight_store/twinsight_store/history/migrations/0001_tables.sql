@@ -9,6 +9,8 @@ CREATE TABLE metric (
     text text
 );
 CREATE INDEX metric_series ON metric (robot_id, name, time DESC);
+-- For a time of all robots; it takes next to no room.
+CREATE INDEX metric_time ON metric USING brin (time) WITH (autosummarize = on);
 
 CREATE TABLE mission (
     robot_id text,
@@ -42,7 +44,8 @@ CREATE TABLE event (
     data jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX event_robot ON event (robot_id, time);
-CREATE INDEX event_mission ON event (mission_id);
+CREATE INDEX event_time ON event (time);
+CREATE INDEX event_mission ON event (mission_id, robot_id);
 
 CREATE TABLE metric_info (
     robot_id text,
@@ -58,4 +61,13 @@ CREATE TABLE delivered (
     source text PRIMARY KEY,
     number bigint NOT NULL,
     updated timestamptz NOT NULL DEFAULT now()
+);
+
+-- One row: how long everybody's samples are kept (NULL: for ever). A recorder only lengthens it.
+CREATE TABLE history_policy (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    retention interval CHECK (retention BETWEEN INTERVAL '1 minute' AND INTERVAL '1000 years'),
+    compress_after interval NOT NULL
+        CHECK (compress_after BETWEEN INTERVAL '1 minute' AND INTERVAL '1000 years'),
+    maintained timestamptz NOT NULL DEFAULT '-infinity'
 );
