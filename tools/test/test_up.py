@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from twinsight_store.connection import StoreSettings
+from twinsight_store.errors import NothingMatchedError
 from twinsight_store.read import read
 from twinsight_store.selection import Selection
 from twinsight_tools.ros_domain import own_ros_domain
@@ -180,6 +181,18 @@ def test_a_signal_ends_the_node_cleanly(number: signal.Signals, start: Start) ->
     assert all(re.match(r'\[(up|sim_robot)\] ', line) for line in run.lines), run.lines
 
 
+def wait_until_recorded(settings: StoreSettings) -> None:
+    """Return when the store has something; fail where it never does."""
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            next(iter(read(Selection(), settings)))
+            return
+        except NothingMatchedError:
+            assert time.monotonic() < end, 'nothing is recorded'
+            time.sleep(0.1)
+
+
 def test_metrics_arrive_in_both_stores_with_the_mission_of_the_recorder(
     start: Start, tmp_path: Path, store_settings: StoreSettings, postgres_url: str, redis_url: str
 ) -> None:
@@ -195,6 +208,7 @@ def test_metrics_arrive_in_both_stores_with_the_mission_of_the_recorder(
         TWINSIGHT_REDIS_URL=redis_url, ROS_HOME=str(tmp_path),
     )  # fmt: skip
     run.wait_for(r'^\[metrics_recorder\] .*redis takes metrics$')
+    wait_until_recorded(store_settings)
     with redis.Redis.from_url(redis_url) as client:
         end = time.monotonic() + TIMEOUT_S
         while client.xlen('twinsight:metrics:robot_05') < 400:

@@ -59,6 +59,7 @@ def outbox_of(tmp_path):
         return MetricOutbox(
             'robot/node/1', settings, given.pop('memory', 10_000_000), [Store(sink)],
             given.pop('on_change', lambda runner: None),
+            given.pop('on_earlier', lambda samples: None),
         )
 
     yield make

@@ -89,6 +89,11 @@ class Metrics:
         """Return when the recorder is subscribed to each."""
         self.wait(lambda: all(each.get_subscription_count() for each in publishers))
 
+    @property
+    def status(self) -> MetricsStatus:
+        """Return the newest status; an empty one before the first."""
+        return self.statuses[-1] if self.statuses else MetricsStatus()
+
     def wait_until_taking(self) -> None:
         """Return when a recorder that was just started has taken messages that stream in."""
         seen = len(self.statuses)
@@ -107,7 +112,7 @@ class Metrics:
         """End the recorder, which must have written all; return its last status."""
         assert recorder.end(30, ask=signal.SIGINT) == code, recorder.text()
         time.sleep(0.1)  # the last status is on its way
-        return self.statuses[-1] if self.statuses else MetricsStatus()
+        return self.status
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what the database answers; nothing before the first write made its tables."""

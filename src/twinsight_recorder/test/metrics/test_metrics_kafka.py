@@ -88,7 +88,7 @@ def test_through_kafka_the_stores_get_what_they_get_directly(metrics, shared_kaf
         time.sleep(0.001)
     speed.publish(Float64(data=float('nan')))
     speed.publish(Float64(data=1.0))
-    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages == 802)
+    metrics.wait(lambda: metrics.status.messages == 802)
     metrics.end(recorder)
     metrics.end(direct)
     metrics.wait(lambda: len(in_redis(metrics, 'robot_05')['events']) == 2)
@@ -122,7 +122,7 @@ def test_what_a_recorder_accepted_is_stored_once_in_order_though_all_are_killed(
         kafka_broker.kill()
         known = len(metrics.statuses)
         metrics.wait(lambda: len(metrics.statuses) == known + 2)
-        accepted = metrics.statuses[-1].samples  # some of them in Kafka, some in the spool
+        accepted = metrics.status.samples  # some of them in Kafka, some in the spool
         time.sleep(0.1)
         recorder.kill()
         killed_at = numbers.count

@@ -38,7 +38,7 @@ def test_every_sample_is_in_the_database_and_the_latest_in_redis(metrics):
         odom.publish(odometry(number))
         if number % 100 == 0:
             state.publish(String(data=f'STATE {number}'))
-    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages == 505)
+    metrics.wait(lambda: metrics.status.messages == 505)
     status = metrics.end(recorder)
     x = [number * 0.1 for number in range(500)]
     assert metrics.history('odom.x') == metrics.stream('odom.x') == x
@@ -99,7 +99,7 @@ def test_values_that_no_table_takes_have_their_defined_form_and_hold_up_nothing(
         text.publish(serialized(value))
     whole.publish(Int64(data=(1 << 53) + 1))
     yes.publish(Bool(data=True))
-    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages == 12)
+    metrics.wait(lambda: metrics.status.messages == 12)
     status = metrics.end(recorder)
     assert metrics.history('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
     assert metrics.stream('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
@@ -125,7 +125,7 @@ def test_a_field_that_the_type_does_not_have_gets_one_line_and_the_rest_is_recor
     metrics.wait(lambda: 'lineal' in recorder.text())
     odom.publish(odometry(1))
     state.publish(String(data='IDLE'))
-    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages)
+    metrics.wait(lambda: metrics.status.messages)
     metrics.end(recorder)
     lines = [line for line in recorder.text().splitlines() if 'lineal' in line]
     assert len(lines) == 1
@@ -192,7 +192,7 @@ def test_a_damaged_status_of_a_recorder_is_counted_and_told_once(metrics):
     for _ in range(3):
         other.publish(b'\0\1\0\0abc')
     state.publish(String(data='fine'))
-    metrics.wait(lambda: metrics.statuses and metrics.statuses[-1].messages == 4)
+    metrics.wait(lambda: metrics.status.messages == 4)
     assert metrics.end(recorder).unreadable == 3
     assert recorder.text().count('topic /old_recorder/status: a message cannot be read') == 1
     assert metrics.history('state') == ['fine']

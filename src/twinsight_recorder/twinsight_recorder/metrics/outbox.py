@@ -150,11 +150,13 @@ class MetricOutbox:
     def __init__(
         self, source: str, spool: JournalSettings, memory_bytes: int,
         stores: Sequence[Store], on_change: Callable[[SinkRunner], None],
+        on_earlier: Callable[[int], None],
     ) -> None:
         """
         Begin to write what an earlier process left.
 
-        on_change  is called in a sink's thread, when its state changed
+        on_change   is called in a sink's thread, when its state changed
+        on_earlier  is called once in a thread where an earlier process left samples
 
         Raises SpoolError where another process uses the spool's folder.
         """
@@ -171,6 +173,7 @@ class MetricOutbox:
         self._limit_bytes = memory_bytes // 2
         self._there_is_more = threading.Semaphore(0)
         self._finish = False
+        self._on_earlier = on_earlier
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name='twinsight-spool')
         self._thread.start()
@@ -223,6 +226,8 @@ class MetricOutbox:
     def _run(self) -> None:
         try:
             self.log.open()
+            if self.log.earlier:
+                self._on_earlier(self.log.earlier)
             while True:
                 self._there_is_more.acquire()
                 finish = self._finish  # before the queue is looked at: then it has all there is

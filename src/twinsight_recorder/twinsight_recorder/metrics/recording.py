@@ -81,13 +81,8 @@ class MetricsRecording:
         self._notices = Notices(self._log.error, self._log.info)
         self.outbox = MetricOutbox(
             f'{self._robot_id}{name}/{time.time_ns()}', spool, int(settings.memory_limit),
-            stores, self._hear,
+            stores, self._hear, self._tell_earlier,
         )
-        if self.outbox.log.earlier:
-            self._log.info(
-                f'the spool holds {self.outbox.log.earlier} samples of an earlier recorder: they '
-                'are written first, where they are not written already'
-            )
 
     @property
     def mission(self) -> Mission:
@@ -141,6 +136,13 @@ class MetricsRecording:
         """Leave all topics."""
         self.topics.close()
         self.missions.close()
+
+    def _tell_earlier(self, samples: int) -> None:
+        """Say what the spool holds; called in the outbox's thread."""
+        self._log.info(
+            f'the spool holds {samples} samples of an earlier recorder: they are written first, '
+            'where they are not written already'
+        )
 
     def _taker_of(self, topic: str, type_name: str) -> Take | None:
         if type_name == STATUS_TYPE:
