@@ -60,10 +60,15 @@ class Gap:
     after_ns: int
     before_ns: int
 
+    @property
+    def first_ns(self) -> int:
+        """Return when the first of them was published: topics have even rates, down to 1 Hz."""
+        return self.after_ns + (self.before_ns - self.after_ns) // (self.messages + 1)
+
     def is_of(self, kill_ns: int, back_ns: int) -> bool:
         """Return whether it lies in the absence of a recorder that was killed."""
         return (
-            self.after_ns >= kill_ns - KILL_LOSS_MS * 1_000_000
+            self.first_ns >= kill_ns - KILL_LOSS_MS * 1_000_000
             and self.before_ns <= back_ns
         )
 
@@ -93,7 +98,7 @@ class Outcome:
         """Return the longest time before a kill from which messages are missing (ms)."""
         return max(
             (
-                (killed - gap.after_ns) * 1e-6
+                (killed - gap.first_ns) * 1e-6
                 for gap in self.gaps for killed, back in self.kills if gap.is_of(killed, back)
             ),
             default=0.0,
