@@ -8,6 +8,7 @@ together by one join, and numpy writes the times and values of all rows into it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 import struct
 from typing import Any
 
@@ -27,6 +28,7 @@ COPY_END = b'\xff\xff'
 _LENGTH = struct.Struct('>i')
 _NULL = _LENGTH.pack(-1)
 _EMPTY_8 = _LENGTH.pack(8) + bytes(8)
+_VALUE_FROM_END = 8 + len(_NULL)
 _FIELDS = struct.pack('>h', 6)
 _TIME_AT = len(_FIELDS) + _LENGTH.size
 
@@ -40,15 +42,14 @@ def copy_rows(batch: MetricBatch, start: int = 0, stop: int | None = None) -> by
     times, numbers, values = (
         column[start:stop] for column in (batch.times, batch.numbers, batch.values)
     )
-    # For each series two templates: with a number, and without.
-    heads = [_head(series) for series in batch.series]
-    templates = [
-        template for head in heads for template in (head + _EMPTY_8 + _NULL, head + _NULL + _NULL)
-    ]
+    templates: list[bytes] = []
+    for series in batch.series:
+        templates += _templates(series)
     empty = np.isnan(values)
     kinds = numbers.astype(np.int64) * 2 + empty
     rows = [templates[kind] for kind in kinds.tolist()]
-    lengths = np.array([len(template) for template in templates], np.int64)[kinds]
+    lengths = np.array(list(map(len, templates)), np.int64)[kinds]
+    value_at = lengths - _VALUE_FROM_END
     for row, text in batch.texts.items():
         at = row - start
         if 0 <= at < len(rows):
@@ -59,14 +60,17 @@ def copy_rows(batch: MetricBatch, start: int = 0, stop: int | None = None) -> by
     begins = np.cumsum(lengths) - lengths
     buffer = np.frombuffer(filled, np.uint8)
     _put(buffer, begins + _TIME_AT, (times // 1000 - POSTGRES_EPOCH_US).astype('>i8'))
-    value_at = np.array([len(head) + _LENGTH.size for head in heads], np.int64)
-    _put(buffer, (begins + value_at[numbers])[~empty], values[~empty].astype('>f8'))
+    there = ~empty
+    _put(buffer, (begins + value_at)[there], values[there].astype('>f8'))
     return filled
 
 
-def _head(series: Series) -> bytes:
+@lru_cache(maxsize=5_000)
+def _templates(series: Series) -> tuple[bytes, bytes]:
+    """Return a row of a series with a number, and one without; each batch has the same series."""
     names = (_text(each) for each in (series.robot_id, series.mission_id, series.name))
-    return b''.join((_FIELDS, _EMPTY_8, *names))
+    head = b''.join((_FIELDS, _EMPTY_8, *names))
+    return head + _EMPTY_8 + _NULL, head + _NULL + _NULL
 
 
 def _text(text: str) -> bytes:
