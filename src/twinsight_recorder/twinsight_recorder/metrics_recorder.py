@@ -8,18 +8,9 @@ serves start_mission and end_mission for all recorders of the robot.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import threading
-import time
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
 
 from twinsight_recorder.fixed_parameters import refuse_changes
 from twinsight_recorder.kafka.sink import KafkaSink
@@ -28,22 +19,19 @@ from twinsight_recorder.metrics.settings import MetricsSettings
 from twinsight_recorder.metrics.status import is_complete, MetricsReport, print_metrics_summary
 from twinsight_recorder.metrics.stores import history_store, live_store, Store
 from twinsight_recorder.mission.services import MissionServices
-from twinsight_store.exit_code import exit_code_of
+from twinsight_recorder.node_program import NodeProgram, RunningNode, summary_console
 from twinsight_store.parameters import validated
-from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _EXAMPLE = """examples:
   ros2 run twinsight_recorder metrics_recorder --ros-args -p robot_id:=robot_05
   ros2 run twinsight_recorder metrics_recorder --ros-args --params-file metrics.yaml \\
       --params-file alerts.yaml -p robot_id:=robot_05 -p sink:=kafka
 """
-_WIDTH = 120
 _TURN_S = 0.01
-_SPIN_PERIOD_S = 0.05
 _STATUS_PERIOD_S = 1.0
 
 
-class MetricsRecorderNode(Node):
+class MetricsRecorderNode(RunningNode):
     """Wires a recording of metrics to ROS: parameters, services, status."""
 
     def __init__(self, arguments: list[str]) -> None:
@@ -77,54 +65,10 @@ class MetricsRecorderNode(Node):
         unsaved = self.recording.finish()
         self._report.farewell()
         self.recording.close()
-        print_metrics_summary(
-            Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH),
-            self.recording, unsaved,
-        )
+        print_metrics_summary(summary_console(), self.recording, unsaved)
         if self.recording.failure is not None:
             raise self.recording.failure
         return is_complete(self.recording)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Record until SIGINT or SIGTERM; return the exit code."""
-    arguments = sys.argv if arguments is None else arguments
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        return exit_code_of('metrics_recorder', lambda: _run(arguments, stop))
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run(arguments: list[str], stop: threading.Event) -> int:
-    own, ros = split_arguments(arguments)
-    argparse.ArgumentParser(
-        prog='metrics_recorder', epilog=_EXAMPLE,
-        description='Record metrics of a robot into Redis and TimescaleDB, or into Kafka.',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args(own)
-    with ros_argument_errors():
-        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-    return _record(MetricsRecorderNode(ros), stop)
-
-
-def _record(node: MetricsRecorderNode, stop: threading.Event) -> int:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin_at = 0.0
-    complete = False
-    try:
-        while not stop.is_set():
-            time.sleep(_TURN_S)  # not stop.wait(): see recorder.py
-            node.turn()
-            if time.monotonic() >= spin_at:
-                spin_at = time.monotonic() + _SPIN_PERIOD_S
-                executor.spin_once(timeout_sec=0.0)
-    finally:
-        complete = node.finish()
-    return 0 if complete else 1
 
 
 def _stores(settings: MetricsSettings) -> list[Store]:
@@ -136,6 +80,15 @@ def _stores(settings: MetricsSettings) -> list[Store]:
     if settings.sink in ('stores', 'timescaledb'):
         stores.append(history_store(settings.history))
     return stores
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record until SIGINT or SIGTERM; return the exit code."""
+    return NodeProgram(
+        'metrics_recorder',
+        'Record metrics of a robot into Redis and TimescaleDB, or into Kafka.',
+        _EXAMPLE, MetricsRecorderNode, _TURN_S,
+    ).run(arguments)
 
 
 if __name__ == '__main__':

@@ -9,20 +9,12 @@ publishes twinsight_interfaces/msg/MetricsStatus on ~/status, and /diagnostics.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
-import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
 
 from twinsight_interfaces.msg import MetricsStatus
 from twinsight_recorder.fixed_parameters import refuse_changes
@@ -32,21 +24,19 @@ from twinsight_recorder.kafka.view import diagnostic_of, print_summary, status_o
 from twinsight_recorder.kafka.writer_settings import MetricsWriterSettings
 from twinsight_recorder.metrics.notices import Notices
 from twinsight_recorder.metrics.stores import history_store, live_store
-from twinsight_store.exit_code import exit_code_of
+from twinsight_recorder.node_program import NodeProgram, RunningNode, summary_console
 from twinsight_store.parameters import validated
-from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _EXAMPLE = """example:
   TWINSIGHT_KAFKA=127.0.0.1:9092 ros2 run twinsight_recorder metrics_writer \\
     --ros-args --params-file metrics_writer.yaml
 """
-_WIDTH = 120
-_SPIN_S = 0.1
+_TURN_S = 0.1
 _STATUS_PERIOD_S = 1.0
 _FAREWELL = Duration(seconds=0.5)
 
 
-class MetricsWriterNode(Node):
+class MetricsWriterNode(RunningNode):
     """Wires the feeds to ROS: parameters, status, diagnostics."""
 
     def __init__(self, arguments: list[str]) -> None:
@@ -74,12 +64,12 @@ class MetricsWriterNode(Node):
             _STATUS_PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Begin to write."""
         for feed in self.feeds:
             feed.start()
 
-    def check(self) -> None:
+    def turn(self) -> None:
         """Raise what ended a feed, which is a defect."""
         for feed in self.feeds:
             if feed.failure is not None:
@@ -113,10 +103,10 @@ class MetricsWriterNode(Node):
         self.publish()
         self._status.wait_for_all_acked(_FAREWELL)
         print_summary(
-            Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH),
+            summary_console(),
             f'written: {self.kafka.topic} by group {self.settings.group}', self.feeds,
         )
-        self.check()
+        self.turn()
         return not any(feed.tally.refused or feed.tally.unreadable for feed in self.feeds)
 
     def _feed(self, name: str) -> KafkaFeed:
@@ -132,37 +122,10 @@ class MetricsWriterNode(Node):
 
 def main(arguments: list[str] | None = None) -> int:
     """Write until SIGINT or SIGTERM; return the exit code."""
-    arguments = sys.argv if arguments is None else arguments
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        return exit_code_of('metrics_writer', lambda: _run(arguments, stop))
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run(arguments: list[str], stop: threading.Event) -> int:
-    own, ros = split_arguments(arguments)
-    argparse.ArgumentParser(
-        prog='metrics_writer', description='Write metrics from Kafka into TimescaleDB and Redis.',
-        epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args(own)
-    with ros_argument_errors():
-        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-    node = MetricsWriterNode(ros)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.start()
-    complete = False
-    try:
-        while not stop.is_set():
-            # Not stop.wait(): see recorder.py
-            executor.spin_once(timeout_sec=_SPIN_S)
-            node.check()
-    finally:
-        complete = node.finish()
-    return 0 if complete else 1
+    return NodeProgram(
+        'metrics_writer', 'Write metrics from Kafka into TimescaleDB and Redis.', _EXAMPLE,
+        MetricsWriterNode, _TURN_S,
+    ).run(arguments)
 
 
 if __name__ == '__main__':

@@ -8,23 +8,16 @@ twinsight_interfaces/msg/RecorderStatus on ~/status, and /diagnostics.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import threading
-import time
 
 from rcl_interfaces.msg import ParameterDescriptor
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
-from rich.console import Console
 
 from twinsight_recorder.mission.channel import TOPIC as MISSION_TOPIC
+from twinsight_recorder.node_program import NodeProgram, RunningNode, summary_console
 from twinsight_recorder.raw.allocator import keep_freed_memory
 from twinsight_recorder.raw.control import Control
 from twinsight_recorder.raw.recording import Mode, Recording
@@ -32,21 +25,17 @@ from twinsight_recorder.raw.settings import RecorderSettings
 from twinsight_recorder.raw.status import StatusReport
 from twinsight_recorder.raw.summary import is_complete, print_summary
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated
-from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
 _EXAMPLE = """examples:
   ros2 run twinsight_recorder recorder --ros-args -p robot_id:=robot_05 -p mission_id:=mission_42
   ros2 run twinsight_recorder recorder --ros-args --params-file recorder.yaml
 """
-_WIDTH = 120
-_TAKE_PERIOD_S = 0.02
-_SPIN_PERIOD_S = 0.05
+_TURN_S = 0.02
 _STATUS_PERIOD_S = 1.0
 
 
-class RecorderNode(LifecycleNode):
+class RecorderNode(LifecycleNode, RunningNode):
     """
     Wires a recording to ROS: parameters, transitions, timers, services, status.
 
@@ -83,13 +72,16 @@ class RecorderNode(LifecycleNode):
         """Return whether the node is in its active state."""
         return self._active
 
-    def starts_itself(self) -> bool:
-        """Return whether no manager configures and activates it; needs no valid settings."""
-        usual = Parameter('autostart', value=True)
-        return self.get_parameter_or('autostart', usual).value is not False
-
     def begin(self) -> None:
-        """Configure and activate; raises ConfigurationError where that is refused."""
+        """
+        Configure and activate, unless a manager does.
+
+        Raises ConfigurationError where that is refused. Whether a manager does is known
+        without valid settings, for it is a manager that is then told what is wrong.
+        """
+        usual = Parameter('autostart', value=True)
+        if self.get_parameter_or('autostart', usual).value is False:
+            return
         self._managed = False
         self.trigger_configure()
         if self.refused is not None:
@@ -145,19 +137,19 @@ class RecorderNode(LifecycleNode):
         self.finish()
         return TransitionCallbackReturn.SUCCESS
 
-    def take(self) -> None:
+    def turn(self) -> None:
         """Take what has arrived; raise where the writing ended by a defect."""
         if self.recording is not None:
             if self.recording.pump.failure is not None:
                 raise self.recording.pump.failure
             self.recording.take()
 
-    def finish(self) -> None:
-        """End the recording where there is one, and print its summary."""
+    def finish(self) -> bool:
+        """End the recording where there is one, print its summary; return ``complete``."""
         recording, self.recording = self.recording, None
         self._active = False
         if recording is None:
-            return
+            return self.complete
         recording.finish()
         for timer in self._timers_here:
             self.destroy_timer(timer)
@@ -167,57 +159,19 @@ class RecorderNode(LifecycleNode):
         if self._status is not None:
             self._status.publish()
             self._status.close()
-        print_summary(
-            Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH), recording
-        )
+        print_summary(summary_console(), recording)
         self.complete = self.complete and is_complete(recording)
         if recording.pump.failure is not None:
             raise recording.pump.failure
+        return self.complete
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM; return the exit code."""
-    arguments = sys.argv if arguments is None else arguments
     keep_freed_memory()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        return exit_code_of('recorder', lambda: _run(arguments, stop))
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run(arguments: list[str], stop: threading.Event) -> int:
-    own, ros = split_arguments(arguments)
-    argparse.ArgumentParser(
-        prog='recorder', description='Record raw topics into ReductStore.', epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args(own)
-    with ros_argument_errors():
-        rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-        node = RecorderNode(ros)
-    return _record(node, stop)
-
-
-def _record(node: RecorderNode, stop: threading.Event) -> int:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    if node.starts_itself():
-        node.begin()
-    spin_at = 0.0
-    try:
-        while not stop.is_set():
-            # Not stop.wait(): the handler's stop.set() would wait for a lock that this thread
-            # holds, where the signal comes in the middle of it.
-            time.sleep(_TAKE_PERIOD_S)
-            node.take()
-            if time.monotonic() >= spin_at:
-                spin_at = time.monotonic() + _SPIN_PERIOD_S
-                executor.spin_once(timeout_sec=0.0)
-    finally:
-        node.finish()
-    return 0 if node.complete else 1
+    return NodeProgram(
+        'recorder', 'Record raw topics into ReductStore.', _EXAMPLE, RecorderNode, _TURN_S
+    ).run(arguments)
 
 
 if __name__ == '__main__':
