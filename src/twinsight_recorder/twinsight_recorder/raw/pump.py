@@ -189,7 +189,14 @@ class Pump:
             return
         journal, intake = self.journal, self._intake
         if self._reading is None:
-            if intake.waiting_bytes < intake.limit_bytes // 4 or self._sender.is_idle:
+            there_is_room = intake.waiting_bytes < intake.limit_bytes // 4
+            if not there_is_room and self._sender.is_idle:
+                # Open chunks fill memory. The store gets them as they are, before more is read,
+                # or there would be no room for what arrives.
+                parcels = self._packing.close_all()
+                self._sender.put(parcels)
+                there_is_room = not parcels
+            if there_is_room:
                 self._reading_from = journal.cursor
                 self._reading = asyncio.create_task(self._read())
             return
