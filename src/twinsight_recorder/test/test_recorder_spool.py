@@ -250,6 +250,26 @@ def test_an_orderly_end_without_a_store_leaves_messages_to_the_next_and_says_so(
     assert_as_they_arrived(bench.stored('/small'), small)
 
 
+def test_open_chunks_do_not_fill_the_memory_that_arrivals_need(
+    own_bench: Any, reduct_server: PrivateServer
+) -> None:
+    bench = own_bench
+    reduct_server.stop()
+    recorder = start(bench, memory_limit='400kB', **{'chunk.max_age': 60.0})
+    publisher = bench.publisher('/small', String, SOME)
+    bench.wait_for_subscriber(publisher)
+    published = 0
+    for most in (10, 9, 6):  # half of memory; what goes to disk; what needs room in memory
+        for _ in range(most):
+            publisher.publish(String(data='x' * 20_000))
+        published += most
+        bench.wait_until_received('/small', published)
+    reduct_server.start()
+    assert recorder.end(20, ask=signal.SIGINT) == 0
+    received, stored, lost, dropped, *_ = counts(recorder, '/small')
+    assert (received, stored, lost, dropped) == (25, 25, 0, 0)
+
+
 @pytest.mark.parametrize('when_full', ['drop_oldest', 'drop_newest'])
 def test_a_full_spool_drops_what_the_policy_says_and_counts_it(
     own_bench: Any, feeds: Any, reduct_server: PrivateServer, when_full: str
