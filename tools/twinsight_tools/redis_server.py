@@ -16,8 +16,8 @@ from .packaged import Packaged
 from .private import PrivateServer
 from .server_wheel import Wheel
 
-# What was acknowledged has been given to the kernel: it outlives a killed server, and a power cut
-# takes the last second at most. A full memory refuses writes; it never drops what it holds.
+# A crash takes the last seconds at most, and writers send these again. A full memory refuses
+# writes; it never drops what it holds.
 _SETTINGS = {
     'appendonly': 'yes',
     'appendfsync': 'everysec',

@@ -19,6 +19,7 @@ import redis
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
 from twinsight_store.live import step as live_step
 from twinsight_store.live.connection import RedisSettings
+from twinsight_store.live.recent import RecentDeliveries
 from twinsight_store.live.sink import LiveSink
 from twinsight_store.metrics.batch import Delivery, MetricBatch
 from twinsight_store.metrics.metric import Series
@@ -118,6 +119,34 @@ def test_over_kills_of_the_server_every_sample_is_there_once(redis_server):
     acknowledged = writer.finish()
     assert writer.failures >= 6
     assert stored(redis_server.url) == list(range(acknowledged))
+
+
+def test_what_a_crash_takes_back_from_what_was_acknowledged_is_sent_again(redis_server):
+    sink = LiveSink(RedisSettings(redis_server.url))
+    sink.write([delivery(0), delivery(1)])
+    with redis.Redis.from_url(redis_server.url) as admin:
+        # What comes now is acknowledged, and only in memory: as with a disk that is slow.
+        admin.config_set('appendonly', 'no')
+    sink.write([delivery(2)])
+    sink.write([delivery(3)])
+    redis_server.kill()
+    redis_server.restart()
+    assert stored(redis_server.url) == list(range(2 * ROWS))
+    assert sink.write([delivery(4)]).samples == ROWS
+    sink.close()
+    assert stored(redis_server.url) == list(range(5 * ROWS))
+
+
+def test_only_the_last_seconds_are_kept_for_sending_them_again():
+    recent = RecentDeliveries(kept_s=3600.0, kept_samples=3 * ROWS)
+    recent.add([delivery(0), delivery(1)])
+    recent.add([delivery(2), delivery(3)])
+    assert [kept.number for kept in recent.deliveries()] == [1, 2, 3]
+    recent = RecentDeliveries(kept_s=0.05, kept_samples=3 * ROWS)
+    recent.add([delivery(0)])
+    time.sleep(0.1)
+    recent.add([delivery(1)])
+    assert [kept.number for kept in recent.deliveries()] == [1]
 
 
 def test_over_kills_in_the_middle_of_huge_deliveries_every_sample_is_there_once(
@@ -327,10 +356,19 @@ def test_a_flushed_script_is_loaded_again(redis_url, sink, admin):
     assert stored(redis_url) == list(range(4 * ROWS))
 
 
-def test_a_server_that_lost_all_gets_what_is_new(redis_url, sink, admin):
+def test_a_server_that_lost_all_gets_the_last_seconds_and_what_is_new(redis_url, sink, admin):
     sink.write([delivery(0)])
     admin.flushall()
     assert sink.write([delivery(1)]).samples == ROWS
+    assert stored(redis_url) == list(range(2 * ROWS))
+
+
+def test_a_server_that_lost_all_gets_what_is_new_of_a_new_writer(redis_url, sink, admin):
+    sink.write([delivery(0)])
+    admin.flushall()
+    other = LiveSink(RedisSettings(redis_url))
+    assert other.write([delivery(1)]).samples == ROWS
+    other.close()
     assert stored(redis_url) == list(range(ROWS, 2 * ROWS))
 
 

@@ -11,13 +11,14 @@ A sample from a clock that is more than a day ahead of Redis is shown until the 
 whatever time that has. What is of a robot goes 30 days after the last write of it; a source that
 was silent for 400 days is forgotten, and what is sent again of it then would be there twice.
 
-A Redis that lost its data gets what is new. One that lost its last second in a power cut (its
-default) gets no more what it had acknowledged then.
+A Redis that crashed may have lost the last seconds of what it had acknowledged (with `appendfsync
+everysec`, its default). The writer sees that and sends them once more, so they are lost only where
+it ended too. A Redis that lost all its data gets these seconds and what is new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib.resources import files
 
@@ -39,6 +40,7 @@ from twinsight_store.live.layout import (
     STREAM_LENGTH,
     to_bytes,
 )
+from twinsight_store.live.recent import RecentDeliveries
 from twinsight_store.live.step import Step
 from twinsight_store.metrics.batch import Delivery
 from twinsight_store.metrics.sink import Written
@@ -64,6 +66,7 @@ class LiveSink:
         self._settings = settings
         self._stream_length = stream_length
         self._client: RedisClient | None = None
+        self._recent = RecentDeliveries()
         self._script = files(__package__).joinpath('apply.lua').read_text()
 
     def write(self, deliveries: Sequence[Delivery]) -> Written:
@@ -72,10 +75,12 @@ class LiveSink:
             with redis_errors(self._settings):
                 if self._client is None:
                     self._client = connect(self._settings, 'twinsight-metrics')
-                return self._write(self._client, deliveries)
+                written = self._write(self._client, deliveries)
         except BaseException:
             self.close()
             raise
+        self._recent.add(deliveries)
+        return written
 
     def close(self) -> None:
         """End the connection; fine where there is none."""
@@ -85,27 +90,54 @@ class LiveSink:
                 client.close()
 
     def _write(self, client: RedisClient, deliveries: Sequence[Delivery]) -> Written:
+        refused: list[Step] = []
+        while True:
+            known = _known(client, {
+                *self._recent.sources(), *(delivery.source for delivery in deliveries)
+            })
+            lost = [
+                delivery for delivery in self._recent.deliveries()
+                if _is_missing(delivery, known[delivery.source])
+            ]
+            if self._apply(client, lost, known, []) and self._apply(
+                client, deliveries, known, refused
+            ):
+                break
+            # Somebody else wrote of the same source, or the server crashed: see how far it is.
+        return Written(
+            sum(len(delivery.batch) for delivery in deliveries),
+            sum(step.refused for step in refused),
+            next((step.problem for step in refused), ''),
+        )
+
+    def _apply(
+        self,
+        client: RedisClient,
+        deliveries: Sequence[Delivery],
+        known: _Known,
+        refused: list[Step],
+    ) -> bool:
+        """
+        Write what is missing of deliveries; False where a source is not where it is known to be.
+
+        known    is kept up to date
+        refused  gets the steps of which something was refused
+        """
         apply = client.register_script(self._script)
-        known = _known(client, deliveries)
         prepared: dict[int, BatchEntries] = {}
-        refused, problem = 0, ''
         while True:
             step = _next_step(deliveries, known, prepared)
             if not step.progress:
-                samples = sum(len(delivery.batch) for delivery in deliveries)
-                return Written(samples, refused, problem)
-            if apply(step.keys(), step.arguments(self._stream_length)):
-                known.update(step.progress)
-                refused += step.refused
-                problem = problem or step.problem
-            else:
-                # Somebody else wrote of the same source: see how far that came.
-                known = _known(client, deliveries)
+                return True
+            if not apply(step.keys(), step.arguments(self._stream_length)):
+                return False
+            known.update(step.progress)
+            if step.refused:
+                refused.append(step)
 
 
-def _known(client: RedisClient, deliveries: Sequence[Delivery]) -> _Known:
+def _known(client: RedisClient, sources: Collection[str]) -> _Known:
     """Ask how far each source has been written."""
-    sources = list(dict.fromkeys(delivery.source for delivery in deliveries))
     if not sources:
         return {}
     found = client.hmget(DELIVERED, [to_bytes(source) for source in sources])
@@ -128,7 +160,7 @@ def _next_step(
     step = Step(known)
     for index, delivery in enumerate(deliveries):
         done = step.progress.get(delivery.source) or known[delivery.source]
-        if done is not None and not _is_before(done, delivery.number):
+        if not _is_missing(delivery, done):
             prepared.pop(index, None)
             continue
         if index not in prepared:
@@ -138,6 +170,8 @@ def _next_step(
     return step
 
 
-def _is_before(done: Progress, number: int) -> bool:
-    """Return whether anything of a delivery is missing."""
-    return done.number < number or (done.number == number and done.entries is not None)
+def _is_missing(delivery: Delivery, done: Progress | None) -> bool:
+    """Return whether anything of a delivery is not written yet."""
+    return done is None or done.number < delivery.number or (
+        done.number == delivery.number and done.entries is not None
+    )
