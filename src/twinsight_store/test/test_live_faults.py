@@ -138,11 +138,11 @@ def test_what_a_crash_takes_back_from_what_was_acknowledged_is_sent_again(redis_
 
 
 def test_only_the_last_seconds_are_kept_for_sending_them_again():
-    recent = RecentDeliveries(kept_s=3600.0, kept_samples=3 * ROWS)
+    recent = RecentDeliveries(3600.0, 3 * delivery(0).batch.memory_bytes())
     recent.add([delivery(0), delivery(1)])
     recent.add([delivery(2), delivery(3)])
     assert [kept.number for kept in recent.deliveries()] == [1, 2, 3]
-    recent = RecentDeliveries(kept_s=0.05, kept_samples=3 * ROWS)
+    recent = RecentDeliveries(kept_s=0.05)
     recent.add([delivery(0)])
     time.sleep(0.1)
     recent.add([delivery(1)])

@@ -189,7 +189,7 @@ class MetricOutbox:
 
     def offer(self, batch: MetricBatch) -> None:
         """Take a batch; where memory is full it is dropped and counted."""
-        size = _memory_of(batch)
+        size = batch.memory_bytes()
         if self._bytes_in - self._bytes_out + size > self._limit_bytes:
             self.dropped += len(batch)
             return
@@ -236,13 +236,8 @@ class MetricOutbox:
                     batches.append(self._queue.popleft())
                 if batches:
                     self.log.append(batches)
-                    self._bytes_out += sum(_memory_of(batch) for batch in batches)
+                    self._bytes_out += sum(batch.memory_bytes() for batch in batches)
                 if finish:
                     return
         except Exception as error:
             self._failure = error
-
-
-def _memory_of(batch: MetricBatch) -> int:
-    texts = sum(map(len, batch.texts.values())) if batch.texts else 0
-    return 500 + 20 * len(batch) + 100 * (len(batch.series) + len(batch.facts)) + 4 * texts

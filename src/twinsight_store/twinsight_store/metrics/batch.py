@@ -30,6 +30,8 @@ from twinsight_store.metrics.metric import Series
 _HEAD = struct.Struct('<BII')
 _VERSION = 1
 _TIMES, _NUMBERS, _VALUES = np.dtype('<i8'), np.dtype('<u4'), np.dtype('<f8')
+_ROW_BYTES = _TIMES.itemsize + _NUMBERS.itemsize + _VALUES.itemsize
+_BATCH_BYTES, _NAME_BYTES, _LETTER_BYTES = 500, 100, 4  # what Python takes, at most
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class MetricBatch:
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.times)
+
+    def memory_bytes(self) -> int:
+        """Return about how many bytes of memory it takes, facts and texts included."""
+        texts = sum(map(len, self.texts.values())) if self.texts else 0
+        own = _BATCH_BYTES + (len(self.series) + len(self.facts)) * _NAME_BYTES
+        return own + len(self) * _ROW_BYTES + texts * _LETTER_BYTES
 
 
 class Delivery(NamedTuple):
@@ -107,8 +115,7 @@ def decode(data: bytes | memoryview) -> Delivery:
             raise ValueError(f'version {version}, known is {_VERSION}')
         start = _HEAD.size + length
         header = json.loads(bytes(data[_HEAD.size:start]))
-        row_bytes = _TIMES.itemsize + _NUMBERS.itemsize + _VALUES.itemsize
-        if len(data) != start + rows * row_bytes:
+        if len(data) != start + rows * _ROW_BYTES:
             raise ValueError('it is cut off')
         times = np.frombuffer(data, _TIMES, rows, start)
         numbers = np.frombuffer(data, _NUMBERS, rows, start + times.nbytes)
