@@ -144,7 +144,7 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
     )
     waiting = bench.start(autostart=False)
     bench.wait(lambda: 'recorder' in bench.node.get_node_names())
-    idle = ctl('pause', '--timeout', '3s')
+    idle = ctl('pause')
     assert idle.code == 3 and 'node /recorder is there, but it is not configured' in idle.err
     assert waiting.end(20, ask=signal.SIGINT) == 0
 
@@ -162,9 +162,9 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
         'record-ctl: several recorders run: /recorder, /robot_05/recorder; '
         'choose one with --node\n'
     )
-    absent = ctl('pause', '--node', '/robot_06/recorder', '--timeout', '3s')
+    absent = ctl('pause', '--node', '/robot_06/recorder')
     assert absent.code == 3 and absent.err == (
-        'record-ctl: no recorder /robot_06/recorder found within 3 s; '
+        'record-ctl: no recorder /robot_06/recorder found within 5 s; '
         'there is /recorder, /robot_05/recorder\n'
     )
     chosen = ctl('--node', '/robot_05/recorder', 'stop')

@@ -20,8 +20,11 @@ _STATUS_TYPE = 'twinsight_interfaces/msg/RecorderStatus'
 _SETTLED_S = 0.5
 """Where nobody new is discovered for so long, most likely everybody is."""
 
-_SURE_S = 3.0
-"""The same, for sure: DDS participants announce themselves so often."""
+_SURE_S = 4.0
+"""
+By then who runs is known for sure: DDS participants announce themselves every 3 s, and some are
+found by that only; then what they publish and their names are told (0.2 s on a busy machine).
+"""
 
 _POLL_S = 0.05
 _UNKNOWN = '_NODE_NAME_UNKNOWN_'
@@ -67,7 +70,7 @@ class RecorderClient:
         and none is named.
         """
         wanted = f'/{name.strip("/")}' if name else ''
-        found = self._discover(wanted, _SURE_S if surely_alone else _SETTLED_S)
+        found = self._discover(wanted, _SURE_S if surely_alone else 0.0)
         if wanted:
             if wanted in found:
                 return found[wanted]
@@ -137,31 +140,37 @@ class RecorderClient:
             self._executor.spin_once(timeout_sec=_POLL_S)
         return True
 
-    def _discover(self, wanted: str, settled_s: float) -> dict[str, Recorder]:
-        """Return the recorders by name: once the wanted one is there, or no more come."""
-        end_s = time.monotonic() + self._timeout_s
+    def _discover(self, wanted: str, least_s: float) -> dict[str, Recorder]:
+        """
+        Return the recorders by name: once the wanted one is there, or no more come.
+
+        least_s  look for so long at least where none is wanted
+        """
+        start_s = changed_s = time.monotonic()
         found: dict[str, Recorder] = {}
-        changed_s = time.monotonic()
-        while time.monotonic() < end_s and wanted not in found:
-            now = self._recorders()
-            if now != found:
+        while time.monotonic() < start_s + self._timeout_s and wanted not in found:
+            now, complete = self._recorders()
+            if now != found or not complete:
                 found, changed_s = now, time.monotonic()
-            if found and not wanted and time.monotonic() - changed_s >= settled_s:
+            settled_s = max(start_s + least_s, changed_s + _SETTLED_S)
+            if found and not wanted and time.monotonic() >= settled_s:
                 break
             time.sleep(_POLL_S)
         return found
 
-    def _recorders(self) -> dict[str, Recorder]:
-        found = {}
+    def _recorders(self) -> tuple[dict[str, Recorder], bool]:
+        """Return the recorders by name, and whether the names of all are known by now."""
+        found, complete = {}, True
         for topic, types in self._node.get_topic_names_and_types():
             if _STATUS_TYPE not in types:
                 continue
             for publisher in self._node.get_publishers_info_by_topic(topic):
                 if _UNKNOWN in publisher.node_name:
+                    complete = False
                     continue
                 name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
                 found[name] = Recorder(name, topic)
-        return found
+        return found, complete
 
     def _absent(self, wanted: str, found: Mapping[str, Recorder]) -> str:
         """Say what was looked for, and what is there instead."""
