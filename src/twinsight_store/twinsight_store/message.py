@@ -35,6 +35,18 @@ class Message(NamedTuple):
         return header_stamp_ns(self.data) if self.channel.stamped else None
 
 
+class Batch(NamedTuple):
+    """
+    Messages in time order, and how far they are complete.
+
+    until_ns  every message of a later batch is at this time or after it; the messages here are
+              before it
+    """
+
+    messages: list[Message]
+    until_ns: int
+
+
 def header_stamp_ns(data: bytes) -> int | None:
     """
     Return the stamp of a CDR message that begins with a std_msgs/Header, in ns.

@@ -1,0 +1,37 @@
+"""What a timeline is made of: places that messages come from in time order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from twinsight_store.channel import Channel
+from twinsight_store.message import Batch, Message
+
+
+class Source(Protocol):
+    """
+    Selected messages of one kind; what there is was looked up when it was made.
+
+    All of it runs in one event loop and never blocks it.
+    """
+
+    @property
+    def channels(self) -> Sequence[tuple[str, Channel]]:
+        """Return robot and channel of each topic that may have messages."""
+
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        """Return the times of the first and the last message, to within a chunk, or None."""
+
+    def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
+        """
+        Give the selected messages in time order, those from a time on.
+
+        A store that goes away is asked again; reading goes on where it was. Where long nothing
+        was recorded, an empty batch tells until when. Raises StoreUnavailableError where the
+        store stays away, StoreRefusedError.
+        """
+
+    async def latched(self, time_ns: int) -> list[Message]:
+        """Return the latest message before a time of each topic that keeps its last for late ones."""
