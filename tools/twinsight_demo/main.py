@@ -33,7 +33,7 @@ from twinsight_store.errors import TwinsightError
 from twinsight_store.history.missions import missions
 from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.read import read, with_reader
+from twinsight_store.read import channels_of, read, with_records
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
 from twinsight_tools.messages import exit_code_of, ToolError
@@ -90,7 +90,7 @@ def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
     selection = Selection(robots=(ROBOT,), missions=(MISSION,))
     channels = {
         channel.topic: channel
-        for _, channel in with_reader(_settings(), lambda reader: reader.channels(selection))
+        for _, channel in with_records(selection, _settings(), channels_of)
         if channel.topic in topics
     }
     stored = [

@@ -18,7 +18,7 @@ from twinsight_store.channel import Channel, QOS_KEY
 from twinsight_store.connection import connect, URL_VARIABLE
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.read import read, with_reader
+from twinsight_store.read import channels_of, read, with_records
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
@@ -287,9 +287,8 @@ def test_real_recordings_are_delivered_completely(
     )
     assert importing.end(120) == 0
     channels = [
-        each for _, each in with_reader(
-            store_settings, lambda reader: reader.channels(Selection(robots=('r',)))
-        )
+        each
+        for _, each in with_records(Selection(robots=('r',)), store_settings, channels_of)
         if installed(each)
     ]
     finish = witness(channels, '/replay')

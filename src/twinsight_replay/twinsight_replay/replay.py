@@ -18,7 +18,7 @@ from twinsight_replay.topic_names import TopicNames
 from twinsight_replay.topic_publishers import TopicPublishers
 from twinsight_store.connection import StoreSettings
 from twinsight_store.exit_code import exit_code_of, INTERRUPTED
-from twinsight_store.read import read, with_reader
+from twinsight_store.read import channels_of, read, span_of, with_records
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
@@ -103,8 +103,8 @@ def _replay(
         node = rclpy.create_node('replay')
     log = node.get_logger()
     publishers = TopicPublishers(node, names, log.error)
-    channels = with_reader(settings, lambda reader: reader.channels(selection))
-    span = with_reader(settings, lambda reader: reader.span(selection))
+    channels = with_records(selection, settings, channels_of)
+    span = with_records(selection, settings, span_of)
     names.with_robot = len({robot_id for robot_id, _ in channels}) > 1
     for robot_id, channel in channels:
         publishers.announce(robot_id, [channel])

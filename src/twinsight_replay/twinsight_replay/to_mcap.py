@@ -22,7 +22,7 @@ from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import RecordError
 from twinsight_store.exit_code import exit_code_of
-from twinsight_store.read import read, with_reader
+from twinsight_store.read import channels_of, read, span_of, with_records
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
     add_selection_arguments,
@@ -93,9 +93,9 @@ def _export(
     unreadable: list[RecordError],
 ) -> None:
     names = TopicNames()
-    channels = with_reader(settings, lambda reader: reader.channels(selection))
+    channels = with_records(selection, settings, channels_of)
     names.with_robot = len({robot_id for robot_id, _ in channels}) > 1
-    span = with_reader(settings, lambda reader: reader.span(selection))
+    span = with_records(selection, settings, span_of)
     console.print(
         f'{selection.describe()}: writing {format_span(*span)}', markup=False, soft_wrap=True
     )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import pytest
 from twinsight_store.catalog import Catalog, Entry
 from twinsight_store.channel import Channel
 from twinsight_store.errors import NothingMatchedError
-from twinsight_store.reader import StoreReader
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def test_the_channels_of_a_selection_are_named_with_their_robot(
             builder.add(T0, T0, 0, b'x')
             store.write(builder.flush())
 
-    async def work(connection: Connection) -> list[tuple[str, Channel]]:
-        return await StoreReader(connection).channels(Selection(topics=('/odom',)))
+    async def work(connection: Connection) -> Sequence[tuple[str, Channel]]:
+        return (await RecordSource.open(connection, Selection(topics=('/odom',)))).channels
 
     assert [(robot, channel.topic) for robot, channel in store.ask(work)] == [
         ('r1', '/odom'), ('r2', '/odom'),
@@ -109,8 +109,10 @@ def test_where_nothing_is_there_is_no_span(
     builder.add(T0 + 500_000_000, T0, 1, b'y')
     store.write(builder.flush())
 
-    async def work(connection: Connection) -> tuple[int, int]:
-        return await StoreReader(connection).span(Selection(robots=('none',), **span))
+    async def work(connection: Connection) -> None:
+        source = await RecordSource.open(connection, Selection(robots=('none',), **span))
+        assert await source.span() is None
+        raise await source.nothing()
 
     with pytest.raises(NothingMatchedError, match='nothing matches --robot none'):
         store.ask(work)

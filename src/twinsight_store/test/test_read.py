@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twinsight_store import read as read_module
-from twinsight_store import reader as reader_module
 from twinsight_store import record_query
+from twinsight_store import record_source as source_module
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, RecordError
-from twinsight_store.message import Message
-from twinsight_store.read import read, with_reader
-from twinsight_store.reader import StoreReader
+from twinsight_store.message import Batch, Message
+from twinsight_store.read import read, span_of, with_records
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 from twinsight_store.time_order import TimeOrder
 
@@ -57,7 +57,7 @@ def test_a_long_selection_passes_through_little_memory(
             super().add(entry, timestamp_us, messages)
             waiting.append(len(self))
 
-    monkeypatch.setattr(reader_module, 'TimeOrder', Watched)
+    monkeypatch.setattr(source_module, 'TimeOrder', Watched)
     messages = long_drive.read()
     assert len(messages) == 5000
     assert len(waiting) == 200  # records, of 25 messages and 25 kB each
@@ -70,13 +70,13 @@ def test_no_more_is_fetched_ahead_than_a_few_batches(
 ) -> None:
     given = []
 
-    class Watched(StoreReader):
-        async def batches(self, selection: Selection) -> AsyncIterator[list[Message]]:
-            async for batch in super().batches(selection):
-                given.append(len(batch))
+    class Watched(RecordSource):
+        async def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
+            async for batch in super().batches(from_ns):
+                given.append(len(batch.messages))
                 yield batch
 
-    monkeypatch.setattr(read_module, 'StoreReader', Watched)
+    monkeypatch.setattr(read_module, 'RecordSource', Watched)
     messages = read(Selection(), long_drive.settings)
     assert next(messages).receive_ns == T0
     time.sleep(1.0)
@@ -167,9 +167,6 @@ def test_without_settings_the_environments_are_used(
 
 
 def test_one_question_is_answered_without_an_event_loop(long_drive: Store) -> None:
-    async def ask(reader: StoreReader) -> tuple[int, int]:
-        return await reader.span(Selection())
-
-    start_ns, end_ns = with_reader(long_drive.settings, ask)
+    start_ns, end_ns = with_records(Selection(), long_drive.settings, span_of)
     assert start_ns <= T0
     assert T0 + 999 * 40 * MILLISECOND <= end_ns <= T0 + 1050 * 40 * MILLISECOND

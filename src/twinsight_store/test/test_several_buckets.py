@@ -12,8 +12,8 @@ from twinsight_store import record_query
 from twinsight_store.catalog import Catalog
 from twinsight_store.channel import Channel
 from twinsight_store.errors import NothingMatchedError
-from twinsight_store.reader import StoreReader
 from twinsight_store.record_query import fetch_windows, Window
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 
 if TYPE_CHECKING:
@@ -99,9 +99,10 @@ def test_a_topic_that_moved_to_another_bucket_is_one_topic(
     assert [message.channel for message in found] == [laser] * 10 + [newer] * 10
 
     async def work(connection: Connection) -> Any:
+        source = await RecordSource.open(connection, Selection())
         return (
-            await StoreReader(connection).channels(Selection()),
-            await StoreReader(connection).span(Selection()),
+            source.channels,
+            await source.span(),
             await Catalog(connection).entries(),
         )
 

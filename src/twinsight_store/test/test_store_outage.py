@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import logging
 import random
 import threading
@@ -82,13 +83,12 @@ def test_a_read_goes_on_after_two_quick_restarts(
 def test_a_store_that_stays_away_is_reported_after_the_patience(
     mixed_drive: tuple[Store, list[tuple[int, str, int]]],
     reduct_server: PrivateServer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(record_query, 'PATIENCE_S', 0.5)
     store, expected = mixed_drive
+    settings = replace(store.settings, patience_s=0.5)
     found = []
     with pytest.raises(StoreUnavailableError, match='does not answer'):
-        for message in read(Selection(), store.settings):
+        for message in read(Selection(), settings):
             found.append((message.receive_ns, message.channel.topic, message.sequence))
             if len(found) == 50:
                 reduct_server.kill()

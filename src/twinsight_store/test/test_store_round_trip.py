@@ -11,8 +11,8 @@ from twinsight_store import layout
 from twinsight_store.channel import Channel
 from twinsight_store.layout import Record
 from twinsight_store.message import Message
-from twinsight_store.reader import StoreReader
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 from twinsight_store.writer import StoreWriter
 
@@ -154,12 +154,13 @@ def test_a_type_that_changes_while_somebody_reads_is_learnt(
 
     async def work(connection: Connection) -> list[Message]:
         messages: list[Message] = []
-        batches = StoreReader(connection).batches(Selection())
-        messages += await anext(batches)
+        batches = (await RecordSource.open(connection, Selection())).batches()
+        while not messages:
+            messages += (await anext(batches)).messages
         writer = StoreWriter(await connection.bucket(), store.settings)
         await writer.write(new.add(T0 + 400 * 10**9, T0, 0, b'new'))
         async for batch in batches:
-            messages += batch
+            messages += batch.messages
         return messages
 
     messages = store.ask(work)

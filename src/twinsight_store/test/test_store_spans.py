@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twinsight_store.errors import NothingMatchedError
-from twinsight_store.reader import StoreReader
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def test_chunks_that_reach_in_and_those_inside_come_in_one_order(
 
 def span_of(store: Store, selection: Selection) -> tuple[int, int]:
     async def work(connection: Connection) -> tuple[int, int]:
-        return await StoreReader(connection).span(selection)
+        span = await (await RecordSource.open(connection, selection)).span()
+        assert span is not None
+        return span
 
     return store.ask(work)
 

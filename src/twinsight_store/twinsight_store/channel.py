@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from twinsight_store.errors import RecordError
+from twinsight_store.qos_offers import any_latched, offers
 
 QOS_KEY = 'offered_qos_profiles'
 TYPE_HASH_KEY = 'topic_type_hash'
@@ -55,6 +56,11 @@ class Channel:
     def offered_qos(self) -> str:
         """Return the publishers' QoS profiles as YAML; empty where they are not known."""
         return self.metadata.get(QOS_KEY, '')
+
+    @cached_property
+    def latched(self) -> bool:
+        """Return whether a publisher kept its last messages for late subscribers."""
+        return any_latched(offers(self.offered_qos))
 
     @cached_property
     def stamped(self) -> bool:

@@ -41,6 +41,7 @@ class StoreSettings:
     quota_bytes   size of a bucket that is created, 0 for no limit
     quota_type    FIFO (the oldest data goes) or HARD (writing is refused), once it is full
     timeout_s     longest time without a byte from the store
+    patience_s    for so long a reader asks a store again that does not answer
     """
 
     url: str
@@ -49,6 +50,7 @@ class StoreSettings:
     quota_bytes: int = 0
     quota_type: str = 'FIFO'
     timeout_s: float = 30.0
+    patience_s: float = 60.0
     more_buckets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from twinsight_store.channel import Channel
 
+END_OF_TIME_NS = (1 << 63) - 1
+"""Later than every message."""
+
 _STAMP = {0: struct.Struct('>iI'), 1: struct.Struct('<iI')}
 
 
@@ -40,7 +43,7 @@ class Batch(NamedTuple):
     Messages in time order, and how far they are complete.
 
     until_ns  every message of a later batch is at this time or after it; the messages here are
-              before it
+              before it; END_OF_TIME_NS in the last batch
     """
 
     messages: list[Message]

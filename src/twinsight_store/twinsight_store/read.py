@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 import queue
 import threading
 from typing import Any, TypeVar
 
+from twinsight_store.channel import Channel
 from twinsight_store.connection import connect, StoreSettings
-from twinsight_store.errors import RecordError
 from twinsight_store.message import Message
-from twinsight_store.reader import StoreReader
+from twinsight_store.record_source import log_bad_record, OnBadRecord, RecordSource
 from twinsight_store.selection import Selection
 
 _READ_AHEAD = 2
@@ -24,7 +24,7 @@ T = TypeVar('T')
 def read(
     selection: Selection,
     settings: StoreSettings | None = None,
-    on_bad_record: Callable[[RecordError], object] | None = None,
+    on_bad_record: OnBadRecord = log_bad_record,
 ) -> Iterator[Message]:
     """
     Give the selected messages lazily, in time order.
@@ -48,11 +48,14 @@ def read(
 
     async def fetch() -> None:
         async with connect(used) as connection:
-            reader = StoreReader(connection)
-            if on_bad_record:
-                reader.on_bad_record = on_bad_record
-            async for batch in reader.batches(selection):
-                hand_over(batch)
+            source = await RecordSource.open(connection, selection, on_bad_record)
+            empty = True
+            async for batch in source.batches():
+                if batch.messages:
+                    empty = False
+                    hand_over(batch.messages)
+            if empty:
+                raise await source.nothing()
 
     async def fetch_until_stopped() -> None:
         fetching = asyncio.create_task(fetch())
@@ -82,13 +85,27 @@ def read(
         thread.join()
 
 
-def with_reader(
-    settings: StoreSettings, ask: Callable[[StoreReader], Coroutine[Any, Any, T]]
+async def channels_of(source: RecordSource) -> Sequence[tuple[str, Channel]]:
+    """Return robot and channel of each topic."""
+    return source.channels
+
+
+async def span_of(source: RecordSource) -> tuple[int, int]:
+    """Return when the messages begin and end; raise NothingMatchedError where there are none."""
+    span = await source.span()
+    if span is None:
+        raise await source.nothing()
+    return span
+
+
+def with_records(
+    selection: Selection, settings: StoreSettings,
+    ask: Callable[[RecordSource], Coroutine[Any, Any, T]],
 ) -> T:
-    """Return what one question to a StoreReader answers; outside of event loops only."""
+    """Return what one question to a selection's records answers; outside of event loops only."""
 
     async def run() -> T:
         async with connect(settings) as connection:
-            return await ask(StoreReader(connection))
+            return await ask(await RecordSource.open(connection, selection))
 
     return asyncio.run(run())

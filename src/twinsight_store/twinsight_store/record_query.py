@@ -26,13 +26,10 @@ from twinsight_store.connection import Connection, store_errors
 from twinsight_store.errors import StoreRefusedError, StoreUnavailableError
 from twinsight_store.selection import all_of
 
-PATIENCE_S = 60.0
-"""A store that does not answer is asked again for so long."""
-
 WINDOW_BYTES = 8_000_000
 """Messages, unpacked, that a window is meant to hold; four times as much makes it smaller."""
 
-_FIRST_WINDOW_US = 500_000
+FIRST_WINDOW_US = 500_000
 _SMALLEST_WINDOW_US = 1_000
 _LARGEST_WINDOW_US = 60_000_000
 _NO_MORE = 204
@@ -58,14 +55,18 @@ async def fetch_windows(
     start_us: int,
     stop_us: int,
     when: Mapping[str, Any] | None = None,
+    length_us: int = FIRST_WINDOW_US,
 ) -> AsyncIterator[Window]:
     """
     Give the records from start to before stop, by timestamp and then by entry.
 
-    Memory is bounded by the window, whose length follows the rate of the data.
-    Raises StoreUnavailableError where the store stays away for PATIENCE_S.
+    Memory is bounded by the window, whose length follows the rate of the data. Where there is
+    nothing for longer than a window, an empty one reaches to what comes next.
+
+    length_us  of the first window
+
+    Raises StoreUnavailableError where the store stays away for longer than its settings say.
     """
-    length_us = _FIRST_WINDOW_US
     while start_us < stop_us:
         end_us = min(start_us + length_us, stop_us)
         try:
@@ -80,6 +81,7 @@ async def fetch_windows(
             next_us = await first_timestamp(connection, entries, end_us, stop_us, when)
             if next_us is None:
                 return
+            yield Window([], next_us)
             start_us = next_us
             continue
         records.sort(key=lambda record: (record.timestamp_us, record.entry))
@@ -125,7 +127,7 @@ async def fetch(
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailableError),
         wait=wait_exponential(multiplier=0.2, max=5),
-        stop=stop_after_delay(PATIENCE_S),
+        stop=stop_after_delay(connection.settings.patience_s),
         before_sleep=before_sleep_log(_log, logging.WARNING),
         reraise=True,
     ):

@@ -1,8 +1,7 @@
 """
 QoS profiles of recorded topics: as YAML in the store, as rclpy profiles in nodes.
 
-The YAML is what rosbag2 writes into MCAP channels (``offered_qos_profiles``): a list with one
-profile a publisher. Older rosbag2 wrote policies as numbers, newer ones as words.
+The YAML is what rosbag2 writes into MCAP channels (``offered_qos_profiles``); see qos_offers.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 import yaml
+
+from twinsight_store.qos_offers import any_latched, any_offers, offers
 
 REQUEST_DEPTH = 10_000
 """Messages that wait inside DDS while the node's callbacks are busy."""
@@ -60,16 +61,13 @@ def offer_of(text: str) -> QoSProfile:
     reliable if one was, transient local if one was, the deepest history. Empty or unreadable
     text gives the default profile, reliable and volatile.
     """
-    try:
-        offers = [offer for offer in yaml.safe_load(text) or [] if isinstance(offer, dict)]
-    except yaml.YAMLError:
-        offers = []
-    if not offers:
+    given = offers(text)
+    if not given:
         return QoSProfile(depth=10)
-    reliable = any(_is(offer, 'reliability', 'reliable', 1) for offer in offers)
-    latched = any(_is(offer, 'durability', 'transient_local', 1) for offer in offers)
-    keep_all = any(_is(offer, 'history', 'keep_all', 2) for offer in offers)
-    depth = max(_integer(offer.get('depth')) for offer in offers)
+    reliable = any_offers(given, 'reliability', 'reliable', 1)
+    keep_all = any_offers(given, 'history', 'keep_all', 2)
+    depth = max(_integer(offer.get('depth')) for offer in given)
+    latched = any_latched(given)
     return QoSProfile(
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
         depth=depth or 10,
@@ -97,10 +95,6 @@ def is_too_strict(ours: QoSProfile, wanted: QoSProfile) -> bool:
         ours.durability == DurabilityPolicy.TRANSIENT_LOCAL
         and wanted.durability == DurabilityPolicy.VOLATILE
     )
-
-
-def _is(offer: dict[str, Any], key: str, word: str, number: int) -> bool:
-    return str(offer.get(key)).lower() in (word, str(number))
 
 
 def _integer(value: object) -> int:

@@ -20,9 +20,8 @@ class Source(Protocol):
     def channels(self) -> Sequence[tuple[str, Channel]]:
         """Return robot and channel of each topic that may have messages."""
 
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        """Return the times of the first and the last message, to within a chunk, or None."""
+    async def span(self) -> tuple[int, int] | None:
+        """Return when the messages begin and end (Unix ns), to within a chunk; None for none."""
 
     def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
         """
@@ -34,4 +33,4 @@ class Source(Protocol):
         """
 
     async def latched(self, time_ns: int) -> list[Message]:
-        """Return the latest message before a time of each topic that keeps its last for late ones."""
+        """Return the latest message before a time of each topic whose publisher keeps its last."""
