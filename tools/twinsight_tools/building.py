@@ -1,4 +1,4 @@
-"""Builds the workspace and, where ROS 2 has no tf2_msgs, the underlay that holds it."""
+"""Builds the workspace and, below it, the message packages that ROS 2 lacks here: the underlay."""
 
 from __future__ import annotations
 
@@ -31,32 +31,40 @@ _SOURCES = ('src', 'launch')
 
 
 def build_underlay(workspace: Workspace, base: Mapping[str, str]) -> None:
-    """Build tf2_msgs into .twinsight/underlay unless the ament index has one."""
+    """Build what the ament index lacks of tools/underlay into .twinsight/underlay."""
     env = environment(workspace, base, overlay=False)
+    for manifest in sorted(workspace.root.glob('tools/underlay/*/package.xml')):
+        _build_unless_found(workspace, manifest.parent, env)
+
+
+def _build_unless_found(workspace: Workspace, source: Path, env: Mapping[str, str]) -> None:
+    name = source.name
     others = [
         prefix
-        for prefix in ament.index_prefixes(env, 'tf2_msgs')
+        for prefix in ament.index_prefixes(env, name)
         if workspace.underlay not in prefix.parents
     ]
     if others:
-        say('tf2_msgs', f'found in {others[0]}')
+        # Ours may hold less, and would come first.
+        shutil.rmtree(workspace.underlay / name, ignore_errors=True)
+        say('Underlay', f'{name} found in {others[0]}')
         return
-    source = workspace.root / 'tools' / 'underlay'
     value = stamps.digest(_inputs(workspace, [source], linked=True))
-    stamp = workspace.underlay / 'twinsight.stamp'
+    stamp = workspace.underlay / name / 'twinsight.stamp'
     if stamps.matches(stamp, value):
-        say('tf2_msgs', 'up to date in .twinsight/underlay')
+        say('Underlay', f'{name} up to date in .twinsight/underlay')
         return
     seconds = _colcon(
         workspace,
         ['--base-paths', str(source), '--install-base', str(workspace.underlay)],
         build_base=workspace.state / 'build',
         env=env,
-        label='tf2_msgs',
+        label='Underlay',
+        log=f'{name}-build.log',
         total=1,
     )
     atomic.write(stamp, value)
-    say('tf2_msgs', f'built into .twinsight/underlay in {elapsed(seconds)}')
+    say('Underlay', f'{name} built into .twinsight/underlay in {elapsed(seconds)}')
 
 
 def build_workspace(
@@ -81,6 +89,7 @@ def build_workspace(
         build_base=workspace.root / 'build',
         env=env,
         label='Workspace',
+        log='workspace-build.log',
         total=len(packages),
     )
     if ' ' in str(workspace.root):
@@ -141,6 +150,7 @@ def _colcon(
     build_base: Path,
     env: Mapping[str, str],
     label: str,
+    log: str,
     total: int,
 ) -> float:
     """Run `colcon build`; return the seconds it took."""
@@ -166,7 +176,7 @@ def _colcon(
         argv,
         label=label,
         task='colcon build',
-        log=workspace.logs / f'{label.lower()}-build.log',
+        log=workspace.logs / log,
         describe=describe,
         env=env,
         cwd=workspace.root,
