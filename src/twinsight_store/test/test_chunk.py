@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 
 from mcap.reader import make_reader
+from mcap.writer import CompressionType, Writer
 import pytest
 
 from twinsight_store import chunk
 from twinsight_store.channel import Channel
 from twinsight_store.chunk import Timed
 from twinsight_store.errors import RecordError
+from twinsight_store.message import Message
 
 T0 = 1_763_900_000_123_456_789
 
@@ -23,6 +25,38 @@ def test_messages_come_back_with_their_bytes_and_exact_times(
 ) -> None:
     record = chunk.pack('r/scan', laser, list(messages), {})
     assert chunk.unpack(record.data, 'r/scan', record.timestamp_us) == messages
+
+
+def test_messages_come_with_channel_and_labels(laser: Channel, messages: list[Timed]) -> None:
+    record = chunk.pack('r/scan', laser, list(messages), {})
+    labels = {'site': 'x'}
+    found = chunk.messages_of(record.data, laser, labels, 'r/scan', record.timestamp_us)
+    assert found == [Message(laser, *timed, labels) for timed in messages]
+    assert {type(message) for message in found} == {Message}
+    with pytest.raises(RecordError, match=r'^r/scan: the chunk at 77 µs cannot be read \('):
+        chunk.messages_of(record.data[:-1], laser, labels, 'r/scan', 77)
+
+
+@pytest.mark.parametrize('settings', [
+    {}, {'enable_data_crcs': True}, {'chunk_size': 200}, {'use_chunking': False},
+    {'compression': CompressionType.LZ4}, {'compression': CompressionType.NONE},
+])  # fmt: skip
+def test_files_of_other_writers_are_read_in_the_order_of_their_messages(
+    messages: list[Timed], settings: dict
+) -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream, **settings)
+    writer.start('ros2', 'twinsight')
+    channels = [writer.register_channel(topic, 'cdr', 0) for topic in ('/a', '/b')]
+    writer.add_attachment(0, 0, 'map', 'image/png', b'attached')
+    writer.add_metadata('site', {'name': 'x'})
+    given = [*messages[10:], *messages[:10]]
+    for index, each in enumerate(given):
+        writer.add_message(
+            channels[index % 2], each.receive_ns, each.data, each.publish_ns, each.sequence
+        )
+    writer.finish()
+    assert chunk.unpack(stream.getvalue(), 'r/scan', 0) == given
 
 
 def test_messages_of_one_time_keep_their_order(laser: Channel) -> None:

@@ -1,4 +1,4 @@
-"""Files that we put together ourselves, read by the MCAP library and compared with its own."""
+"""Files that we put together ourselves, read by us and by the MCAP library."""
 
 import io
 import struct
@@ -9,7 +9,8 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 import pytest
 
-from twinsight_store.mcap_file import Definition, mcap_file, Timed
+from twinsight_store import mcap_file as mcap_file_module
+from twinsight_store.mcap_file import Definition, mcap_file, rows_of, Timed
 
 DEFINITION = Definition('std_msgs/msg/String', 'ros2msg', b'string data')
 METADATA = {'offered_qos_profiles': '- history: keep_last\n', 'topic_type_hash': 'RIHS01_ü'}
@@ -82,3 +83,29 @@ def test_the_index_names_each_message_where_it_lies():
     assert (opcode, channel, size, length) == (7, 1, 5 * 16, 6 + 5 * 16)
     assert chunk_index.message_index_length == 9 + length
     assert at == chunk_index.chunk_start_offset + chunk_index.chunk_length
+
+
+@pytest.mark.parametrize('definition', [DEFINITION, None])
+@pytest.mark.parametrize(('count', 'size'), [(1, 0), (1, 5), (3, 20), (1000, 100), (2, 3_000_000)])
+def test_our_own_files_are_read_without_the_library(definition, count, size):
+    given = messages(count, size)
+    expected = [each._replace(sequence=each.sequence & 0xFFFF_FFFF) for each in given]
+    assert rows_of(mcap_file('/chatter', 'cdr', METADATA, definition, given)) == expected
+
+
+def test_a_file_of_the_library_is_left_to_it():
+    assert rows_of(by_library(DEFINITION, messages(3))) is None
+
+
+@pytest.mark.parametrize('data', [b'', b'no MCAP file', bytes(1000)])
+def test_what_is_no_mcap_file_is_left_to_the_library(data):
+    assert rows_of(data) is None
+
+
+def test_a_file_that_claims_more_than_any_of_ours_is_left_to_the_library(monkeypatch):
+    data = mcap_file('/chatter', 'cdr', {}, DEFINITION, messages(3))
+    [chunk_index] = make_reader(io.BytesIO(data)).get_summary().chunk_indexes
+    monkeypatch.setattr(mcap_file_module, '_MOST_BYTES', chunk_index.uncompressed_size)
+    assert len(rows_of(data)) == 3
+    monkeypatch.setattr(mcap_file_module, '_MOST_BYTES', chunk_index.uncompressed_size - 1)
+    assert rows_of(data) is None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from twinsight_store.channel import Channel
@@ -63,3 +65,45 @@ def test_messages_may_be_added_between_takes(order: TimeOrder) -> None:
     assert names(order.take_before(5)) == 'x'
     order.add('r/b', 2, messages((7, 'y')))
     assert names(order.take_before()) == 'y z'
+
+
+def test_records_of_one_entry_and_time_alternate_by_place(order: TimeOrder) -> None:
+    """Several buckets may have a record each."""
+    order.add('r/a', 1, messages((6, 'first'), (7, 'a1'), (7, 'a2'), (9, 'a3')))
+    order.add('r/a', 1, messages((6, 'second'), (7, 'b1'), (7, 'b2'), (7, 'b3'), (9, 'b4')))
+    order.add('r/a', 1, messages((7, 'c0')))
+    assert names(order.take_before(9)) == 'first second c0 a1 b1 a2 b2 b3'
+    assert names(order.take_before()) == 'a3 b4'
+
+
+def test_messages_of_a_record_need_not_be_in_order(order: TimeOrder) -> None:
+    order.add('r/a', 1, messages((9, 'z'), (5, 'x1'), (7, 'y'), (5, 'x2')))
+    assert names(order.take_before(7)) == 'x1 x2'
+    assert len(order) == 2
+    assert names(order.take_before()) == 'y z'
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_many_records_come_out_as_if_all_were_sorted_at_once(
+    order: TimeOrder, seed: int
+) -> None:
+    """Few different times, so that all rules of the order are needed."""
+    chance = random.Random(seed)
+    expected, taken = [], []
+    for timestamp_us in range(60):
+        for entry in chance.sample(('r/a', 'r/b', 'r/c', 'r/d'), 3):
+            for bucket in range(chance.choice((1, 1, 1, 3))):
+                times = sorted(timestamp_us + chance.randrange(8) for _ in range(6))
+                found = messages(*((ns, f'{entry} {bucket}') for ns in times))
+                expected += [
+                    (message.receive_ns, entry, timestamp_us, place, bucket, message)
+                    for place, message in enumerate(found)
+                ]
+                order.add(entry, timestamp_us, found)
+        if chance.random() < 0.5:
+            taken += order.take_before(timestamp_us + 1)
+            assert len(order) == len(expected) - len(taken) > 0
+    taken += order.take_before()
+    assert [id(message) for message in taken] == [
+        id(message) for *_, message in sorted(expected, key=lambda each: each[:5])
+    ]

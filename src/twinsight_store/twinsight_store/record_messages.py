@@ -48,10 +48,9 @@ class RecordMessages:
         """
         channel = self._channel(record)
         if record.content_type == layout.MCAP:
-            return [
-                Message(channel, *timed, labels)
-                for timed in chunk.unpack(record.data, record.entry, record.timestamp_us)
-            ]
+            return chunk.messages_of(
+                record.data, channel, labels, record.entry, record.timestamp_us
+            )
         data = record.data
         if record.content_type == layout.CDR_ZSTD:
             data = compression.unpack(
