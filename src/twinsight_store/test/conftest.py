@@ -1,15 +1,28 @@
-"""What the tests of this package share: a channel, a builder, and a bucket of their own."""
+"""What the tests of this package share: channel, builder, bucket, and messages of any type."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+import math
+import random
+import struct
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import pytest
+from rosidl_parser.definition import (
+    AbstractNestedType,
+    AbstractString,
+    Array,
+    BasicType,
+    BoundedSequence,
+)
 
 from twinsight_store import labels as label
 from twinsight_store.catalog import Catalog
+from twinsight_store.cdr.plan import class_of, fields_of
+from twinsight_store.cdr.steps import SIZES
 from twinsight_store.channel import Channel
 from twinsight_store.connection import connect, Connection, StoreSettings
 from twinsight_store.layout import Record
@@ -23,6 +36,8 @@ from twinsight_tools.launch import Program
 from twinsight_tools.private import PrivateServer
 
 SCHEMA = b'std_msgs/Header header\nfloat32[] ranges\n'
+
+TEXTS = ['', 'a', 'odom', 'base_link', 'Größe', '日本', 'with space', 'seven77', 'eight888']
 
 T = TypeVar('T')
 
@@ -137,3 +152,86 @@ def guarded_server(
     data = tmp_path_factory.mktemp('guarded') / 'data'
     with reductstore.running(reduct_binary, data, token='right') as server:
         yield server
+
+
+@pytest.fixture(name='random_message')
+def a_random_message() -> Callable[[type, random.Random], Any]:
+    """Return what fills a message of a class with random values."""
+    return _random_message
+
+
+@pytest.fixture
+def written() -> Callable[[Any, str], bytes]:
+    """Return what serializes a message in a byte order, < or >; the middleware has one only."""
+    return lambda message, order: _Writer(order).message(message)
+
+
+def _random_message(cls: type, rng: random.Random) -> Any:
+    message = cls()
+    for name, kind in fields_of(cls):
+        setattr(message, name, _random_value(kind, rng))
+    return message
+
+
+def _random_value(kind: Any, rng: random.Random) -> Any:
+    if isinstance(kind, BasicType):
+        return _random_basic(kind.typename, rng)
+    if isinstance(kind, AbstractString):
+        return rng.choice(TEXTS)
+    if isinstance(kind, AbstractNestedType):
+        count = kind.size if isinstance(kind, Array) else rng.randrange(4)
+        if isinstance(kind, BoundedSequence):
+            count = min(count, kind.maximum_size)
+        values = [_random_value(kind.value_type, rng) for _ in range(count)]
+        if isinstance(kind, Array) and isinstance(kind.value_type, BasicType):
+            return np.array(values, {'double': 'f8', 'float': 'f4', 'uint8': 'u1'}[
+                kind.value_type.typename])
+        return values
+    return _random_message(class_of(kind), rng)
+
+
+def _random_basic(name: str, rng: random.Random) -> Any:
+    if name == 'boolean':
+        return rng.random() < 0.5
+    if name in ('double', 'float'):
+        value = rng.choice([0.0, -1.5, math.inf, -math.inf, rng.uniform(-1e6, 1e6)])
+        return struct.unpack('f', struct.pack('f', value))[0] if name == 'float' else value
+    if name == 'octet':
+        return bytes([rng.randrange(256)])
+    bits = 8 * SIZES[name][1]
+    if SIZES[name][0].islower():
+        return rng.randrange(-1 << (bits - 1), 1 << (bits - 1))
+    return rng.randrange(1 << bits)
+
+
+class _Writer:
+    """Writes a message; what lies between its values is not zero."""
+
+    def __init__(self, order: str) -> None:
+        self._order = order
+        self._data = bytearray([0, order == '<', 0, 0])
+
+    def message(self, message: Any) -> bytes:
+        for name, kind in fields_of(type(message)):
+            self._value(kind, getattr(message, name))
+        return bytes(self._data)
+
+    def _basic(self, name: str, value: Any) -> None:
+        letter, size = SIZES[name]
+        self._data += b'\xaa' * (-(len(self._data) - 4) % size)
+        number = value[0] if isinstance(value, bytes) else value
+        self._data += struct.pack(self._order + letter, number)
+
+    def _value(self, kind: Any, value: Any) -> None:
+        if isinstance(kind, BasicType):
+            self._basic(kind.typename, value)
+        elif isinstance(kind, AbstractString):
+            self._basic('uint32', len(value.encode()) + 1)
+            self._data += value.encode() + b'\0'
+        elif isinstance(kind, AbstractNestedType):
+            if not isinstance(kind, Array):
+                self._basic('uint32', len(value))
+            for each in value:
+                self._value(kind.value_type, each)
+        else:
+            self.message(value)

@@ -1,6 +1,5 @@
 """Fields are read from bytes as the middleware reads them, and damaged bytes are told."""
 
-import math
 import random
 import struct
 
@@ -8,7 +7,6 @@ from action_msgs.msg import GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TwistStamped
 from nav_msgs.msg import Odometry, Path
-import numpy as np
 import pytest
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.serialization import deserialize_message, serialize_message
@@ -19,6 +17,8 @@ from rosidl_parser.definition import (
     BasicType,
     BoundedSequence,
     NamespacedType,
+    UnboundedSequence,
+    UnboundedWString,
 )
 from sensor_msgs.msg import BatteryState, Imu, JointState, LaserScan, NavSatFix
 from shape_msgs.msg import SolidPrimitive
@@ -41,8 +41,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker
 
 from twinsight_store.cdr.fields import CdrFields, CdrRows
-from twinsight_store.cdr.plan import fields_of
-from twinsight_store.cdr.steps import SIZES
+from twinsight_store.cdr.plan import class_of, fields_of
 from twinsight_store.errors import ConfigurationError, RecordError
 from twinsight_store.field_path import decode, FieldPath
 from twinsight_store.message_types import message_class
@@ -53,81 +52,6 @@ TYPES = [
     NavSatFix, BatteryState, LaserScan, JointState, DiagnosticArray, GoalStatusArray, TFMessage,
     Marker, SolidPrimitive, ParameterDescriptor,
 ]
-TEXTS = ['', 'a', 'odom', 'base_link', 'Größe', '日本', 'with space', 'seven77', 'eight888']
-
-
-def class_of(kind):
-    return message_class('/'.join((*kind.namespaces, kind.name)))
-
-
-def random_message(cls, rng):
-    message = cls()
-    for name, kind in fields_of(cls):
-        setattr(message, name, random_value(kind, rng))
-    return message
-
-
-def random_value(kind, rng):
-    if isinstance(kind, BasicType):
-        return random_basic(kind.typename, rng)
-    if isinstance(kind, AbstractString):
-        return rng.choice(TEXTS)
-    if isinstance(kind, AbstractNestedType):
-        count = kind.size if isinstance(kind, Array) else rng.randrange(4)
-        if isinstance(kind, BoundedSequence):
-            count = min(count, kind.maximum_size)
-        values = [random_value(kind.value_type, rng) for _ in range(count)]
-        if isinstance(kind, Array) and isinstance(kind.value_type, BasicType):
-            return np.array(values, {'double': 'f8', 'float': 'f4', 'uint8': 'u1'}[
-                kind.value_type.typename])
-        return values
-    return random_message(class_of(kind), rng)
-
-
-def random_basic(name, rng):
-    if name == 'boolean':
-        return rng.random() < 0.5
-    if name in ('double', 'float'):
-        value = rng.choice([0.0, -1.5, math.inf, -math.inf, rng.uniform(-1e6, 1e6)])
-        return struct.unpack('f', struct.pack('f', value))[0] if name == 'float' else value
-    if name == 'octet':
-        return bytes([rng.randrange(256)])
-    bits = 8 * SIZES[name][1]
-    if SIZES[name][0].islower():
-        return rng.randrange(-1 << (bits - 1), 1 << (bits - 1))
-    return rng.randrange(1 << bits)
-
-
-class Writer:
-    """Writes messages with the byte order that no robot here has: the big end first."""
-
-    def __init__(self):
-        self.data = bytearray(b'\0\0\0\0')
-
-    def basic(self, name, value):
-        letter, size = SIZES[name]
-        self.data += b'\xaa' * (-(len(self.data) - 4) % size)
-        self.data += struct.pack('>' + letter, value[0] if isinstance(value, bytes) else value)
-
-    def value(self, kind, value):
-        if isinstance(kind, BasicType):
-            self.basic(kind.typename, value)
-        elif isinstance(kind, AbstractString):
-            self.basic('uint32', len(value.encode()) + 1)
-            self.data += value.encode() + b'\0'
-        elif isinstance(kind, AbstractNestedType):
-            if not isinstance(kind, Array):
-                self.basic('uint32', len(value))
-            for each in value:
-                self.value(kind.value_type, each)
-        else:
-            self.message(value)
-        return self
-
-    def message(self, message):
-        for name, kind in fields_of(type(message)):
-            self.value(kind, getattr(message, name))
-        return bytes(self.data)
 
 
 def all_paths(kind, before=()):
@@ -169,7 +93,9 @@ def diagnostics():
 
 
 @pytest.mark.parametrize('cls', TYPES, ids=lambda cls: cls.__name__)
-def test_every_field_of_random_messages_is_what_the_middleware_says(cls):
+def test_every_field_of_random_messages_is_what_the_middleware_says(
+    cls, random_message, written
+):
     rng = random.Random(cls.__name__)
     paths = [field_path(steps) for steps in all_paths(cls)]
     all_fields = CdrFields(cls, paths)
@@ -180,7 +106,7 @@ def test_every_field_of_random_messages_is_what_the_middleware_says(cls):
         built = deserialize_message(data, cls)
         expected = [path.value(built) for path in paths]
         assert list(all_fields.read(data)) == expected
-        big = Writer().message(message)
+        big = written(message, '>')
         assert deserialize_message(big, cls) == built
         assert list(all_fields.read(big)) == expected
         some = rng.sample(range(len(paths)), min(4, len(paths)))  # in any order
@@ -189,7 +115,9 @@ def test_every_field_of_random_messages_is_what_the_middleware_says(cls):
 
 
 @pytest.mark.parametrize('cls', TYPES, ids=lambda cls: cls.__name__)
-def test_a_message_that_is_cut_anywhere_gives_the_right_values_or_an_error(cls):
+def test_a_message_that_is_cut_anywhere_gives_the_right_values_or_an_error(
+    cls, random_message
+):
     rng = random.Random(cls.__name__)
     data = serialize_message(random_message(cls, rng))
     paths = [field_path(steps) for steps in all_paths(cls)]
@@ -209,7 +137,9 @@ def up_to_nul(values):
 
 
 @pytest.mark.parametrize('cls', TYPES, ids=lambda cls: cls.__name__)
-def test_damaged_bytes_give_what_the_middleware_makes_of_them_or_an_error(cls):
+def test_damaged_bytes_give_what_the_middleware_makes_of_them_or_an_error(
+    cls, random_message
+):
     rng = random.Random(cls.__name__)
     paths = [field_path(steps) for steps in all_paths(cls)]
     fields = CdrFields(cls, paths)
@@ -330,6 +260,33 @@ def test_messages_of_a_type_without_a_plan_are_built():
         fields.read(b'\0\1\0\0')
 
 
+def test_wide_text_is_left_to_the_middleware_and_what_lies_before_it_is_not():
+    class Holder:
+        SLOT_TYPES = (BasicType('uint8'), UnboundedWString(), BasicType('uint8'))
+
+        @staticmethod
+        def get_fields_and_field_types():
+            return dict.fromkeys(('before', 'text', 'behind'))
+
+    assert read(Holder, b'\0\1\0\0\7', 'before') == [7]
+    for name in ('text', 'behind'):
+        assert CdrFields(Holder, [FieldPath.parse(name)]).whole
+
+
+def test_elements_of_a_huge_array_are_left_to_the_middleware_and_what_lies_before_is_not():
+    class Holder:
+        SLOT_TYPES = (
+            BasicType('uint8'), Array(NamespacedType(['geometry_msgs', 'msg'], 'Point'), 257),
+        )
+
+        @staticmethod
+        def get_fields_and_field_types():
+            return dict.fromkeys(('before', 'points'))
+
+    assert read(Holder, b'\0\1\0\0\7', 'before') == [7]
+    assert CdrFields(Holder, [FieldPath.parse('points[3].x')]).whole
+
+
 def test_a_message_without_fields_inside_another_has_one_byte():
     class Holder:
         SLOT_TYPES = (NamespacedType(['std_msgs', 'msg'], 'Empty'), BasicType('boolean'))
@@ -344,7 +301,29 @@ def test_a_message_without_fields_inside_another_has_one_byte():
     assert read(Holder, b'\0\1\0\0\0\1', 'something') == [True]
 
 
-def test_all_elements_of_a_list_are_read():
+@pytest.mark.parametrize('count', range(5))
+@pytest.mark.parametrize('name', ['RegionOfInterest', 'NavSatStatus', 'Joy', 'CameraInfo'])
+def test_a_field_behind_elements_of_any_size_and_alignment_is_found(
+    name, count, random_message, written
+):
+    element = NamespacedType(['sensor_msgs', 'msg'], name)
+
+    class Holder:
+        SLOT_TYPES = (BasicType('uint8'), UnboundedSequence(element), BasicType('uint16'))
+        before, elements, behind = 1, [], 0xbeef
+
+        @staticmethod
+        def get_fields_and_field_types():
+            return dict.fromkeys(('before', 'elements', 'behind'))
+
+    rng = random.Random(name)
+    holder = Holder()
+    holder.elements = [random_message(class_of(element), rng) for _ in range(count)]
+    data = written(holder, '>')
+    assert read(Holder, data, 'behind') == [0xbeef]
+
+
+def test_all_elements_of_a_list_are_read(random_message, written):
     rng = random.Random(1)
     message = random_message(TFMessage, rng)
     while len(message.transforms) < 2:
@@ -359,7 +338,7 @@ def test_all_elements_of_a_list_are_read():
     ]]
     data = serialize_message(message)
     assert rows.read(data) == expected
-    assert rows.read(Writer().message(message)) == expected
+    assert rows.read(written(message, '>')) == expected
     for length in range(len(data)):
         with pytest.raises(RecordError):
             rows.read(data[:length])

@@ -19,8 +19,8 @@ from twinsight_store.cdr.steps import BODY, DamagedError, Step
 from twinsight_store.errors import RecordError
 from twinsight_store.field_path import decode, FieldPath, type_name, Value
 
-_BIG, _LITTLE = b'\0\0', b'\0\1'
-"""How the encapsulation of plain CDR begins; the byte order is its second byte."""
+ORDERS = {b'\0\0': '>', b'\0\1': '<'}
+"""How the encapsulation of plain CDR begins → the byte order, as in struct."""
 
 
 class CdrFields:
@@ -38,8 +38,8 @@ class CdrFields:
         self._steps: dict[bytes, Sequence[Step]] = {}
         self._in_order: itemgetter[Any] | None = None
         try:
-            self._steps[_BIG], _ = _plan('>', cls, paths)
-            self._steps[_LITTLE], places = _plan('<', cls, paths)
+            for head, order in ORDERS.items():
+                self._steps[head], places = _plan(order, cls, paths)
             if places != list(range(len(paths))):
                 self._in_order = itemgetter(*places)
         except NoPlanError:
@@ -59,7 +59,7 @@ class CdrFields:
         if self.whole:
             message = decode(data, self._cls)
             return [path.value(message) for path in self._paths]
-        found = _taken(self._steps, data, self._cls)
+        found = taken(self._steps, data, self._cls)
         return found if self._in_order is None else self._in_order(found)
 
 
@@ -80,7 +80,7 @@ class CdrRows:
         wanted = Wanted.of([_row_steps(path, cls) for path in paths])
         self._cls = cls
         self._steps: dict[bytes, Sequence[Step]] = {}
-        for head, order in ((_BIG, '>'), (_LITTLE, '<')):
+        for head, order in ORDERS.items():
             plan = Plan(order)
             plan.message(cls, wanted)
             if plan.leaves != [[number] for number in range(len(paths))]:
@@ -93,11 +93,15 @@ class CdrRows:
 
         Raises RecordError where the bytes end too early or are no such message.
         """
-        return _taken(self._steps, data, self._cls)
+        return taken(self._steps, data, self._cls)
 
 
-def _taken(plans: Mapping[bytes, Sequence[Step]], data: bytes, cls: type) -> list[Any]:
-    """Return what the steps of the message's byte order find."""
+def taken(plans: Mapping[bytes, Sequence[Step]], data: bytes, cls: type) -> list[Any]:
+    """
+    Return what the steps of the message's byte order find.
+
+    Raises RecordError where the bytes end too early or are no such message.
+    """
     steps = plans.get(data[:2])
     if steps is None:
         # Left to the middleware, damaged bytes could crash it: its readers of other encapsulations

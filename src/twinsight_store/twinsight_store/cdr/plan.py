@@ -19,10 +19,11 @@ from rosidl_parser.definition import (
 
 from twinsight_store.cdr import steps as cdr_steps
 from twinsight_store.cdr.steps import Choice, Fixed, Run, SIZES, Step
-from twinsight_store.field_path import Key
+from twinsight_store.field_path import Key, type_name
 from twinsight_store.message_types import message_class
 
 _COUNT = Fixed('I', 4, 1, True)
+_STAMP = Fixed('i', 4, 1, True), Fixed('I', 4, 1, True)
 _LARGEST_ARRAY = 256
 """An array of messages or texts with more elements than that is not written out in a plan."""
 
@@ -65,15 +66,21 @@ NOTHING = Wanted()
 @dataclass(frozen=True)
 class _Piece:
     """
-    A part of a message: of fixed size, or else with its length or count in front.
+    A part of a message: of fixed size, or else what ends a run, as a text after its length.
 
     leaves  how many wanted values are in it
-    step    makes the step over it of the run that ends with its length or count
+    step    makes the step over it of the run that ends with its tail; raises NoPlanError
+    tail    its length or count, or a stamp
     """
 
     leaves: int
     fixed: Fixed | None = None
     step: Callable[[Run], Step] = cdr_steps.fixed
+    tail: Sequence[Fixed] = (_COUNT,)
+
+
+def _no_plan(run: Run) -> Step:
+    raise NoPlanError
 
 
 class Plan:
@@ -106,16 +113,16 @@ class Plan:
             step = cdr_steps.text if leaves else cdr_steps.skip_text
             self._pieces.append(_Piece(leaves, step=step))
         elif isinstance(kind, NamespacedType):
-            self.message(message_class('/'.join((*kind.namespaces, kind.name))), wanted)
+            self.message(class_of(kind), wanted)
         elif isinstance(kind, Array):
             self._array(kind, wanted)
         elif isinstance(kind, AbstractNestedType):
             self._list(kind.value_type, wanted)
         else:  # wide text: each middleware writes it in its own way
-            raise NoPlanError
+            self._pieces.append(_Piece(self._leaf(wanted), step=_no_plan))
 
     def steps(self, complete: bool = False) -> list[Step]:
-        """Return the steps up to the last wanted value, or over everything."""
+        """Return the steps up to the last wanted value, or over everything; raises NoPlanError."""
         pieces = list(self._pieces)
         while pieces and not complete and not pieces[-1].leaves:
             del pieces[-1]
@@ -125,7 +132,7 @@ class Plan:
             if piece.fixed:
                 run.append(piece.fixed)
             else:
-                steps.append(piece.step(Run(self._order, [*run, _COUNT])))
+                steps.append(piece.step(Run(self._order, [*run, *piece.tail])))
                 run = []
         if run:
             steps.append(cdr_steps.fixed(Run(self._order, run)))
@@ -157,7 +164,9 @@ class Plan:
             self._fixed(name, kind.size - before, NOTHING)
             return
         if kind.size > _LARGEST_ARRAY:
-            raise NoPlanError
+            one = self._all(kind.value_type)
+            self._pieces.append(_Piece(len(one.leaves) + len(chosen), step=_no_plan))
+            return
         for index in range(kind.size):
             self.place(kind.value_type, chosen.get(index, NOTHING))
 
@@ -175,13 +184,21 @@ class Plan:
             self.leaves += row.leaves
             step = partial(cdr_steps.every, row=row.steps(complete=True))
         else:
-            over = Plan(self._order)
-            over.place(kind, NOTHING)
-            step = partial(
-                cdr_steps.elements, over=over.steps(complete=True),
-                choices=self._choices(kind, wanted),
-            )
+            over = self._all(kind)
+            self.leaves += over.leaves
+            step = partial(over._elements, choices=self._choices(kind, wanted))
         self._pieces.append(_Piece(len(self.leaves) - before, step=step))
+
+    def _all(self, kind: Any) -> Plan:
+        plan = type(self)(self._order)
+        plan.place(kind, NOTHING)
+        return plan
+
+    def _elements(self, run: Run, choices: Sequence[Choice]) -> Step:
+        over = self.steps(complete=True)
+        if all(piece.fixed for piece in self._pieces) and not choices:
+            return cdr_steps.skip_elements(run, *over)
+        return cdr_steps.elements(run, over, choices)
 
     def _choices(self, kind: Any, wanted: Wanted) -> list[Choice]:
         groups: dict[int | tuple[str, ...], list[int | Key]] = {}
@@ -204,6 +221,18 @@ class Plan:
         return choices
 
 
+class StampPlan(Plan):
+    """Makes steps that find every stamp: builtin_interfaces/Time, at any depth."""
+
+    def message(self, cls: type, wanted: Wanted) -> None:
+        """Add the fields of a message, or a stamp; raises NoPlanError."""
+        if type_name(cls) != 'builtin_interfaces/msg/Time':
+            super().message(cls, wanted)
+            return
+        self.leaves.append([])
+        self._pieces.append(_Piece(1, step=cdr_steps.stamp, tail=_STAMP))
+
+
 def _size(name: str) -> tuple[str, int]:
     if name not in SIZES:
         raise NoPlanError
@@ -213,3 +242,8 @@ def _size(name: str) -> tuple[str, int]:
 def fields_of(cls: Any) -> Iterator[tuple[str, Any]]:
     """Return name and type of each field of a message."""
     return zip(cls.get_fields_and_field_types(), cls.SLOT_TYPES, strict=True)
+
+
+def class_of(kind: NamespacedType) -> type:
+    """Return the class of a field's type; raises UnknownTypeError."""
+    return message_class('/'.join((*kind.namespaces, kind.name)))

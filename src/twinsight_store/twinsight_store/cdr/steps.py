@@ -7,7 +7,7 @@ where the bytes end too early. Positions count from the beginning of the bytes, 
 behind the encapsulation.
 
 Every step but the last begins with a run of fixed size and ends with what has its length or
-its count at the end of that run.
+its count at the end of that run, or with a stamp that is wanted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from twinsight_store.field_path import text_of
 
 BODY = 4
 """Where the message begins: behind its encapsulation."""
+
+STAMP_SIZE = 8
 
 Step = Callable[[bytes, int, list[Any]], int]
 
@@ -133,6 +135,19 @@ def text(run: Run) -> Step:
     return step
 
 
+def stamp(run: Run) -> Step:
+    """Return the step over a run that ends with a stamp: (position, seconds, nanoseconds)."""
+    layouts = run.layouts
+
+    def step(data: bytes, at: int, found: list[Any]) -> int:
+        layout = layouts[at & 7]
+        end = at + layout.size
+        found.append((end - STAMP_SIZE, *layout.unpack_from(data, at)))
+        return end
+
+    return step
+
+
 def values(run: Run, one: struct.Struct, picked: Sequence[int]) -> Step:
     """Return the step over a run that ends with a count, and over values; picked by index."""
     layouts, size = run.layouts, one.size
@@ -177,6 +192,25 @@ def elements(run: Run, over: Sequence[Step], choices: Sequence[Choice]) -> Step:
             raise DamagedError('a list is cut off')
         for choice in choices:
             _choose(choice, data, starts, found)
+        return at
+
+    return step
+
+
+def skip_elements(run: Run, one: Step) -> Step:
+    """Return the step over a run that ends with a count, and over elements of one fixed size."""
+    layouts = run.layouts
+
+    def step(data: bytes, at: int, found: list[Any]) -> int:
+        layout = layouts[at & 7]
+        *before, count = layout.unpack_from(data, at)
+        found += before
+        at += layout.size
+        if count:  # all but the first are aligned alike: each begins where one of them ends
+            at = one(data, at, found)
+            at += (count - 1) * (one(data, at, found) - at)
+        if at > len(data):
+            raise DamagedError('a list is cut off')
         return at
 
     return step
