@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Protocol
+
+from twinsight_replay.wakeup import Wakeup
 
 _COARSE_NS = 1_500_000
 _EARLY_NS = 1_000_000
 _SHORT_SLEEP_S = 0.000_05
-_LONGEST_SLEEP_S = 0.05
 
 
 class Clock(Protocol):
@@ -18,8 +18,8 @@ class Clock(Protocol):
     def now_ns(self) -> int:
         """Return the time in nanoseconds."""
 
-    def wait_until(self, due_ns: int, stop: threading.Event) -> None:
-        """Return at the given time, or soon after ``stop`` is set."""
+    def wait_until(self, due_ns: int | None, wakeup: Wakeup) -> None:
+        """Return at the given time (None is never), or soon after ``wakeup`` is set."""
 
 
 class MonotonicClock:
@@ -34,15 +34,16 @@ class MonotonicClock:
         """Return the time in nanoseconds."""
         return time.monotonic_ns()
 
-    def wait_until(self, due_ns: int, stop: threading.Event) -> None:
-        """Return at the given time, or soon after ``stop`` is set."""
-        while not stop.is_set():
+    def wait_until(self, due_ns: int | None, wakeup: Wakeup) -> None:
+        """Return at the given time (None is never), or soon after ``wakeup`` is set."""
+        if due_ns is None:
+            wakeup.wait()
+            return
+        while not wakeup.pending:
             left_ns = due_ns - time.monotonic_ns()
             if left_ns <= 0:
                 return
             if left_ns > _COARSE_NS:
-                # Not stop.wait(): a signal's handler that sets it in the middle would wait for
-                # a lock that this thread holds.
-                time.sleep(min((left_ns - _EARLY_NS) / 1e9, _LONGEST_SLEEP_S))
+                wakeup.wait((left_ns - _EARLY_NS) / 1e9)
             else:
                 time.sleep(_SHORT_SLEEP_S)

@@ -1,0 +1,43 @@
+"""Waking a thread that waits, from other threads and from signal handlers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+import os
+import select
+
+
+class Wakeup:
+    """
+    A flag that a thread waits for; setting it takes no lock, so a signal handler may.
+
+    pending  whether it was set; cheap to look at
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._out, self._in = os.pipe()
+        for end in (self._out, self._in):
+            os.set_blocking(end, False)
+
+    def set(self) -> None:
+        """Wake the thread that waits, or that will."""
+        self.pending = True
+        with suppress(BlockingIOError):  # it is full, so it wakes
+            os.write(self._in, b'\0')
+
+    def clear(self) -> None:
+        """Wait for the next one; what was set before has been seen."""
+        with suppress(BlockingIOError):
+            while os.read(self._out, 4096):
+                pass
+        self.pending = False
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when it is set, or after a time."""
+        select.select([self._out], [], [], timeout_s)
+
+    def close(self) -> None:
+        """Give the pipe back; set() is not to be called any more."""
+        os.close(self._out)
+        os.close(self._in)
