@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from twinsight_recorder.alerting.change import CLEARED, RAISED, to_event
+from twinsight_recorder.alerting.change import to_event
 from twinsight_recorder.alerting.history import AlertTrial
 from twinsight_recorder.alerting.rule import AlertRule
 from twinsight_recorder.alerting.settings import read_rules
@@ -29,7 +29,7 @@ from twinsight_store.history.postgres import (
     PostgresSettings,
     URL_VARIABLE,
 )
-from twinsight_store.metrics.fact import Event
+from twinsight_store.metrics.fact import ALERT_CLEARED, ALERT_RAISED, Event
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import ACCEPTED, format_span, parse_time
@@ -154,7 +154,7 @@ def _try(
 
 
 def _list(settings: PostgresSettings, selection: Selection, options: argparse.Namespace) -> None:
-    table = _print(events(settings, selection, kinds=(RAISED, CLEARED)), options.json)
+    table = _print(events(settings, selection, kinds=(ALERT_RAISED, ALERT_CLEARED)), options.json)
     if table is not None:
         span = format_span(selection.from_ns, selection.to_ns)
         print(f'{_alerts(table.count, "stored ")}, {span}')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from twinsight_store.channel import Channel
@@ -23,7 +24,7 @@ class Source(Protocol):
     async def span(self) -> tuple[int, int] | None:
         """Return when the messages begin and end (Unix ns), to within a chunk; None for none."""
 
-    def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
+    def batches(self, from_ns: int | None = None) -> AsyncGenerator[Batch, None]:
         """
         Give the selected messages in time order, those from a time on.
 
@@ -34,3 +35,12 @@ class Source(Protocol):
 
     async def latched(self, time_ns: int) -> list[Message]:
         """Return the latest message before a time of each topic whose publisher keeps its last."""
+
+
+async def first_ns(source: Source) -> int | None:
+    """Return the time of a source's first message, Unix ns; None where it has none."""
+    async with aclosing(source.batches()) as batches:
+        async for batch in batches:
+            if batch.messages:
+                return batch.messages[0].receive_ns
+    return None

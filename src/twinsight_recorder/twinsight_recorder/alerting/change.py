@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from twinsight_store.metrics.fact import Event
-
-RAISED, CLEARED = 'alert_raised', 'alert_cleared'
+from twinsight_store.metrics.fact import ALERT_CLEARED, ALERT_RAISED, Event
 
 
 class AlertChange(NamedTuple):
@@ -34,10 +32,10 @@ class AlertChange(NamedTuple):
 
 
 def to_event(change: AlertChange) -> Event:
-    """Return the event of a change; its kind is RAISED or CLEARED."""
+    """Return the event of a change; its kind is ALERT_RAISED or ALERT_CLEARED."""
     return Event(
         change.robot_id, change.mission_id, change.time_ns,
-        RAISED if change.active else CLEARED, change.severity, change.message,
+        ALERT_RAISED if change.active else ALERT_CLEARED, change.severity, change.message,
         {
             'rule': change.rule, 'metric': change.metric, 'value': change.value,
             'text': change.text, 'raised_ns': change.raised_ns,

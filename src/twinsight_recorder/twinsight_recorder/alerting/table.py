@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twinsight_recorder.alerting.change import RAISED
 from twinsight_recorder.alerting.condition import duration_text
-from twinsight_store.metrics.fact import Event
+from twinsight_store.metrics.fact import ALERT_RAISED, Event
 from twinsight_store.times import format_time
 
 _ROWS = 1000
@@ -40,7 +39,7 @@ class AlertTable:
         """Add events in the order of their times."""
         for event in events:
             key = (event.robot_id, str(event.data.get('rule')), str(event.data.get('metric')))
-            if event.kind == RAISED:
+            if event.kind == ALERT_RAISED:
                 if self._ended.get(key) != event.time_ns:
                     self._open[key] = self._new(event, event.time_ns)
                 continue

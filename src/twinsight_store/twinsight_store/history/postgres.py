@@ -60,12 +60,14 @@ class PostgresSettings:
     """
     Where the history of the metrics is kept.
 
-    url        postgresql://USER:PASSWORD@HOST:PORT/DATABASE; never printed
-    timeout_s  longest time that one statement, or one step of a COPY, may take
+    url         postgresql://USER:PASSWORD@HOST:PORT/DATABASE; never printed
+    timeout_s   longest time that one statement, or one step of a COPY, may take
+    patience_s  for so long a source of messages asks again a database that does not answer
     """
 
     url: str = field(repr=False)
     timeout_s: float = 30.0
+    patience_s: float = 60.0
 
     def __post_init__(self) -> None:
         # Neither the URL nor the parser's error is shown: the password may be in both.

@@ -1,19 +1,16 @@
-"""
-Samples of the history in the order of their times, whatever their number.
-
-They are read in slices of time, each a statement of its own with a limit: memory stays bounded,
-the first samples come at once, and a reader that pauses holds nothing open on the server.
-"""
+"""Samples of the history in the order of their times, whatever their number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from twinsight_store.history.postgres import Connection
+from twinsight_store.history.time_slices import Row, TimeSlices
 from twinsight_store.history.times import (
     LAST,
     moment,
@@ -27,8 +24,6 @@ from twinsight_store.metrics.metric import Series
 from twinsight_store.selection import check_text
 
 _ROWS = 20_000
-_FIRST_SLICE_US = 60_000_000
-_WIDER = 8
 
 # From one robot, or name, to the next one by the index, however many samples lie between them.
 _ROBOTS = """
@@ -165,57 +160,74 @@ def find_robots(connection: Connection, selection: SampleSelection) -> list[Robo
     ]
 
 
+class SampleReader:
+    """
+    Reads the samples of a selection in the order of their times, some thousands at once.
+
+    Those of one time are in the order of robot, name and mission. A batch has no facts, and its
+    series may be of several robots. A reading that failed may be done again, on any connection:
+    it goes on where it was.
+
+    found    what find_series() returned for the selection
+    from_ns  first time, Unix ns, where it is later than the selection's
+    """
+
+    def __init__(
+        self, selection: SampleSelection, found: Sequence[SeriesSpan],
+        from_ns: int | None = None,
+    ) -> None:
+        self._given = _given(selection)
+        self._given['robots'] = sorted({each.robot_id for each in found})
+        self._given['names'] = sorted({each.name for each in found})
+        begin_ns = min((each.first_ns for each in found), default=0)
+        if from_ns is not None:
+            begin_ns = max(begin_ns, from_ns)
+        end_us = max((each.last_ns // 1000 + 1 for each in found), default=begin_ns // 1000)
+        self._slices = TimeSlices(begin_ns // 1000, end_us, _ROWS)
+
+    @property
+    def done(self) -> bool:
+        """Return whether all samples were read."""
+        return self._slices.done
+
+    @property
+    def until_ns(self) -> int:
+        """Return the time (Unix ns) before which all samples were read."""
+        return self._slices.begin_us * 1000
+
+    def read(self, connection: Connection) -> MetricBatch:
+        """Return the next samples; none where there are none for a while. Raises psycopg.Error."""
+        rows = self._slices.read(partial(_slice, connection, self._given))
+        return _batch(rows) if rows else MetricBatch()
+
+
 def read_samples(
     connection: Connection, selection: SampleSelection, found: Sequence[SeriesSpan]
 ) -> Iterator[MetricBatch]:
     """
-    Give the samples of a selection in the order of their times, some thousands at once.
-
-    Those of one time are in the order of robot, name and mission. A batch has no facts, and its
-    series may be of several robots.
+    Give the samples of a selection as SampleReader does, without empty batches.
 
     found  what find_series() returned for the selection
 
     Raises psycopg.Error.
     """
-    if not found:
-        return
-    given = _given(selection)
-    given['robots'] = sorted({each.robot_id for each in found})
-    given['names'] = sorted({each.name for each in found})
-    begin_us = min(each.first_ns for each in found) // 1000
-    end_us = max(each.last_ns for each in found) // 1000 + 1
-    width_us, limit = _FIRST_SLICE_US, _ROWS
-    while begin_us < end_us:
-        stop_us = min(begin_us + width_us, end_us)
-        rows = _slice(connection, given, begin_us, stop_us, limit)
-        if len(rows) == limit:
-            # There may be more of the last time: the next slice begins with it.
-            last_us = rows[-1][0]
-            while rows and rows[-1][0] == last_us:
-                rows.pop()
-            if not rows:
-                limit *= 2
-                continue
-            stop_us = last_us + POSTGRES_EPOCH_US
-            width_us = max(1, stop_us - begin_us)
-        elif len(rows) < limit // _WIDER:
-            width_us *= _WIDER
-        begin_us, limit = stop_us, _ROWS
-        if rows:
-            yield _batch(rows)
+    reader = SampleReader(selection, found)
+    while not reader.done:
+        batch = reader.read(connection)
+        if len(batch):
+            yield batch
 
 
 def _slice(
     connection: Connection, given: dict[str, Any], begin_us: int, stop_us: int, limit: int
-) -> list[tuple[Any, ...]]:
+) -> list[Row]:
     bounds = {'from': moment_us(begin_us), 'to': moment_us(stop_us), 'limit': limit}
     with connection.cursor() as cursor, cursor.copy(_SLICE, {**given, **bounds}) as copy:
         copy.set_types(_TYPES)
         return list(copy.rows())
 
 
-def _batch(rows: Sequence[tuple[Any, ...]]) -> MetricBatch:
+def _batch(rows: Sequence[Row]) -> MetricBatch:
     times, robots, missions, names, values, texts = zip(*rows, strict=True)
     numbers: dict[tuple[str, str, str], int] = {}
     column = [

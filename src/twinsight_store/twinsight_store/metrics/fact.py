@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 from twinsight_store.errors import RecordError
 from twinsight_store.metrics.foreign import ID_TEXT, LONG_TEXT, plain_text, whole_number
 
+ALERT_RAISED, ALERT_CLEARED = 'alert_raised', 'alert_cleared'
+"""The kinds of events that an alert makes; see Event."""
+
 
 @dataclass(frozen=True)
 class Alive:
@@ -67,7 +70,7 @@ class Event:
     """
     Something happened: an alert was raised or cleared, an anomaly was found.
 
-    kind      alert_raised, alert_cleared, anomaly, ...
+    kind      ALERT_RAISED, ALERT_CLEARED, anomaly, ...
     severity  info, warn or error
     data      what JSON can hold
     """

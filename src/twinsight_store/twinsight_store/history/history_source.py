@@ -1,0 +1,63 @@
+"""What the history's sources of messages have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TypeVar
+
+from twinsight_store.channel import Channel
+from twinsight_store.history.database import Database
+from twinsight_store.message import Message
+
+Self = TypeVar('Self', bound='HistorySource')
+
+
+class HistorySource:
+    """A source with a database of its own, which is closed with it; see Source."""
+
+    def __init__(
+        self, database: Database, channels: Sequence[tuple[str, Channel]],
+        span_ns: tuple[int, int] | None,
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._span_ns = span_ns
+
+    @property
+    def channels(self) -> Sequence[tuple[str, Channel]]:
+        """Return robot and channel of each topic that may have messages."""
+        return self._channels
+
+    async def span(self) -> tuple[int, int] | None:
+        """Return the times of the first and the last message (Unix ns) as they were at first."""
+        return self._span_ns
+
+    async def latched(self, time_ns: int) -> list[Message]:
+        """Return nothing: no topic of the history keeps its last message for late ones."""
+        return []
+
+    async def aclose(self) -> None:
+        """Close the connection; nothing can be read any more."""
+        await self._database.aclose()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def stored_from(time_ns: int) -> int:
+    """
+    Return the first time at or after a time (Unix ns) that the history can hold.
+
+    A stored time is in whole microseconds; with both ends of a span it selects the messages
+    whose times lie in it.
+    """
+    return -(-time_ns // 1000) * 1000
