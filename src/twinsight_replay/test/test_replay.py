@@ -13,12 +13,13 @@ from twinsight_demo import sighting
 from twinsight_demo.comparison import compare
 from twinsight_demo.sighting import digest_of, Sighting
 
+from twinsight_replay.episode import open_episode
 from twinsight_store import labels
 from twinsight_store.channel import Channel, QOS_KEY
 from twinsight_store.connection import connect, URL_VARIABLE
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.read import channels_of, read, with_records
+from twinsight_store.read import read
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
@@ -137,7 +138,7 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
     store(store_settings, messages)
     finish = witness([odom, camera, robot], '/replay')
     playing = replay('--robot', 'robot_05', '--mission', 'mission_42', '--prefix', '/replay')
-    assert playing.end(60) == 0
+    assert playing.end(60) == 0, playing.text()
     seen = finish()
 
     stored = sightings(store_settings)
@@ -166,7 +167,7 @@ def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
     store(cameras, images, compression='zstd')
     finish = witness([odom, camera])
     playing = replay('--bucket', cameras.bucket, '--bucket', 'camras')
-    assert playing.end(60) == 0
+    assert playing.end(60) == 0, playing.text()
     seen = sorted(finish(), key=lambda each: each.time_ns)
     expected = sorted(odometry + images, key=lambda each: each[1])
     assert [(each.topic, each.digest) for each in seen] == [
@@ -201,7 +202,7 @@ def test_only_the_selected_span_and_topics_are_published_under_their_new_names(
         '--topic', '/od*', '--from', f'{start_s}.2', '--to', f'{start_s}.4',
         '--remap', '/odom:=/old_odom',
     )
-    assert playing.end(60) == 0
+    assert playing.end(60) == 0, playing.text()
     seen = finish()
     assert {each.topic for each in seen} == {'/old_odom'}
     assert [each.digest for each in seen] == [
@@ -227,7 +228,7 @@ def test_an_empty_store_matches_nothing(replay, store_settings):
 
 
 @pytest.mark.parametrize(('arguments', 'said'), [
-    (('--rate', '0'), '--rate 0.0: accepted is a number above 0'),
+    (('--rate', '0'), 'rate 0.0: accepted is a number above 0, or inf'),
     (('--from', 'noon'), "--from: time 'noon': accepted are ISO 8601"),
     (('--from', '14:15', '--to', '14:00'), 'is empty: the end must be later than the start'),
     (('--prefix', 'a b'), "--prefix 'a b': accepted is a name like /replay"),
@@ -250,7 +251,7 @@ def test_an_absent_type_is_one_line_and_the_rest_is_published(store_settings, re
     ])
     finish = witness([known])
     playing = replay('--json')
-    assert playing.end(60) == 0
+    assert playing.end(60) == 0, playing.text()
     assert len(finish()) == 50
     assert playing.err.read_text().count('/unknown is not published: type strange_msgs/msg') == 1
     report = json.loads(playing.out.read_text())
@@ -261,7 +262,7 @@ def test_interrupting_ends_with_130_and_says_what_was_played(store_settings, rep
     store(store_settings, [
         (channel('/odom'), START_NS + number * 1_000_000_000, text('x')) for number in range(60)
     ])
-    playing = replay(patience=0)
+    playing = replay('--discovery-time', '0', patience=0)
     playing.wait_for('playing')
     time.sleep(2.5)
     assert playing.end(20, ask=signal.SIGINT) == 130
@@ -286,11 +287,8 @@ def test_real_recordings_are_delivered_completely(
         '--bucket', store_settings.bucket, **{URL_VARIABLE: store_settings.url},
     )
     assert importing.end(120) == 0
-    channels = [
-        each
-        for _, each in with_records(Selection(robots=('r',)), store_settings, channels_of)
-        if installed(each)
-    ]
+    with open_episode(robots='r', records=store_settings, history=None) as episode:
+        channels = [each for _, each in episode.channels if installed(each)]
     finish = witness(channels, '/replay')
     assert replay('--prefix', '/replay', '--rate', str(rate)).end(120) == 0
     seen = finish()

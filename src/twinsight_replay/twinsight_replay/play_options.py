@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.message import END_OF_TIME_NS
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,26 @@ class PlayOptions:
                 what = name.removesuffix('_ns')
                 raise ConfigurationError(f'{what} {value / 1e9:g} s: accepted is 0 s and more')
 
-    def span(self, span_ns: tuple[int, int]) -> tuple[int, int]:
+    def part(self, span_ns: tuple[int, int]) -> tuple[int, int]:
         """
-        Return what is played of a span, both included.
+        Return the times of the first and the last message that are played, at most.
+
+        span_ns  when the messages begin and end, to within some seconds
 
         Raises ConfigurationError where that is nothing.
         """
-        start_ns, end_ns = span_ns[0] + self.offset_ns, span_ns[1]
+        start_ns, last_ns = span_ns[0] + self.offset_ns, END_OF_TIME_NS
         if self.duration_ns is not None:
-            end_ns = min(end_ns, start_ns + self.duration_ns)
+            last_ns = min(last_ns, start_ns + self.duration_ns)
         if self.until_ns is not None:
-            end_ns = min(end_ns, self.until_ns)
+            last_ns = min(last_ns, self.until_ns)
+        end_ns = min(span_ns[1], last_ns)
         if start_ns > end_ns:
             raise ConfigurationError(
                 f'nothing is left to play: it would begin {(start_ns - end_ns) / 1e9:.3f} s '
                 'after its end (see start offset, duration and until)'
             )
-        return start_ns, end_ns
+        return start_ns, last_ns
 
 
 def is_rate(rate: float) -> bool:

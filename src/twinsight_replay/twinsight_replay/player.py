@@ -51,7 +51,7 @@ class Player:
         self._options = options or PlayOptions()
         self._clock = clock or MonotonicClock()
         self._keeper = TimeKeeper(self._clock, self._options.rate, self._options.paused)
-        self._start_ns, self._end_ns = self._options.span(feed.span_ns)
+        self._choose(self._options)
         self._keeper.jump(self._start_ns)
         self._commands: deque[tuple[Command, Future[Any]]] = deque()
         self._lock = threading.Lock()
@@ -103,6 +103,10 @@ class Player:
             state, keeper.paused, keeper.rate, keeper.position_ns(), self._start_ns, self._end_ns,
             self._late_ns, self._loop, self._played, self._bytes,
         )
+
+    def clock_at(self, recorded_ns: int) -> int:
+        """Return when the clock was or will be at a recorded time, were it not for pauses."""
+        return self._keeper.clock_at(recorded_ns)
 
     def do(self, command: Command) -> Future[Any]:
         """Let a command be done between two messages; cancelled where playing has ended."""
@@ -167,7 +171,7 @@ class Player:
         """
         is_at_end = self._finished
         if is_at_end:
-            self._start_ns, self._end_ns = options.span(self._feed.span_ns)
+            self._choose(options)
             self._jump(Reason.PLAY, self._start_ns)
         answer.set_result(is_at_end)
 
@@ -197,7 +201,7 @@ class Player:
             self._accept(piece)
         else:
             if not self._starved and self._started:
-                self._keeper.hold_at(min(self._known_ns, self._end_ns))
+                self._keeper.hold_at(min(self._known_ns, self._last_ns))
             self._starved = True
             self._clock.wait_until(None, self._wakeup)
 
@@ -208,6 +212,9 @@ class Player:
                 self._sink.latch(message)
             return
         self._messages, self._next, self._is_last = piece.messages, 0, piece.is_last
+        if piece.messages:
+            last_ns = min(piece.messages[-1].receive_ns, self._last_ns)
+            self._end_ns = max(self._end_ns, last_ns)
         self._known_ns = piece.until_ns
         if self._at_first:
             if not piece.messages:
@@ -232,11 +239,11 @@ class Player:
     def _play(self) -> None:
         """Play the messages at hand until there is a command, or they are all played."""
         clock, keeper, sink, wakeup = self._clock, self._keeper, self._sink, self._wakeup
-        messages, end_ns = self._messages, self._end_ns
+        messages, last_ns = self._messages, self._last_ns
         at_once = keeper.rate == math.inf and not keeper.paused
         while self._next < len(messages) and not wakeup.pending:
             message = messages[self._next]
-            if message.receive_ns > end_ns:
+            if message.receive_ns > last_ns:
                 self._finish()
                 return
             if at_once or self._burst:
@@ -254,6 +261,12 @@ class Player:
             sink.publish(message, self._late_ns)
             if self._burst and self._burst.step():
                 self._burst = None
+
+    def _choose(self, options: PlayOptions) -> None:
+        """Choose what is played; up to the last message it is the end to within some seconds."""
+        span_ns = self._feed.span_ns
+        self._start_ns, self._last_ns = options.part(span_ns)
+        self._end_ns = min(span_ns[1], self._last_ns)
 
     def _begin(self, from_ns: int | None) -> None:
         """Read from a time on; the position stands there until it is known what follows."""

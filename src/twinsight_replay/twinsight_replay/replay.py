@@ -1,45 +1,50 @@
-"""The replay command: stored messages onto ROS topics, in time order."""
+"""The replay command: stored messages onto ROS topics, in time order, under full control."""
 
 from __future__ import annotations
 
-import argparse
+from functools import partial
 import json
+import os
 import signal
 import sys
+import time
 
 import rclpy
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from twinsight_replay import report
+from twinsight_replay.bad_records import BadRecords
+from twinsight_replay.controls import Controls
 from twinsight_replay.player import Player
-from twinsight_replay.position import shown
+from twinsight_replay.read_ahead import ReadAhead
+from twinsight_replay.replay_arguments import given, parser
+from twinsight_replay.replay_settings import ReplaySettings, settings_of
+from twinsight_replay.restamp import Restamp
+from twinsight_replay.ros_side import RosSide
+from twinsight_replay.ros_sink import RosSink
+from twinsight_replay.sim_clock import SimClock
+from twinsight_replay.status_topic import StatusTopic
 from twinsight_replay.topic_names import TopicNames
 from twinsight_replay.topic_publishers import TopicPublishers
+from twinsight_replay.wakeup import Wakeup
+from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.exit_code import exit_code_of, INTERRUPTED
-from twinsight_store.read import channels_of, read, span_of, with_records
+from twinsight_store.history.postgres import PostgresSettings, URL_VARIABLE
+from twinsight_store.open_timeline import Align, open_timeline, TimelineSettings
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
-from twinsight_store.selection import Selection
-from twinsight_store.selection_arguments import (
-    add_selection_arguments,
-    join_relative_times,
-    selection_from,
-    settings_from,
-)
+from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import format_span
 
-_EXAMPLE = """examples:
-  ros2 run twinsight_replay replay --robot robot_05 --mission mission_42 --from 14:00 --to 14:15
-  ros2 run twinsight_replay replay --robot robot_05 --from -15m --topic '/camera/*' --rate 2.0
-  ros2 run twinsight_replay replay --robot robot_05 --prefix /replay --remap /odom:=/old_odom
-"""
 _SWITCH_INTERVAL_S = 0.0005
+_PATIENCE_S = 1e9  # once it plays, a store that is away is waited for
 _WIDTH = 110
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Replay what the command line selects; return the exit code."""
+    """Replay what parameters and command line select; return the exit code."""
     arguments = sys.argv if arguments is None else arguments
     try:
         return exit_code_of('replay', lambda: _run(arguments))
@@ -49,85 +54,133 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     own, ros = split_arguments(arguments)
-    options = _parser().parse_args(join_relative_times(own))
-    selection = selection_from(options)
-    settings = settings_from(options)
-    player = Player(options.rate)
-    names = TopicNames(options.prefix, options.remap)
-    interrupted: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        interrupted.append(number)
-        player.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    options = parser().parse_args(join_relative_times(own))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ros_argument_errors():
         rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-    code = _replay(options, selection, settings, player, names)
-    return INTERRUPTED if interrupted else code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='replay', description='Publish stored messages again, at their original intervals.',
-        epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_selection_arguments(parser)
-    parser.add_argument('--rate', type=float, default=1.0, help='speed; 2.0 is twice as fast')
-    parser.add_argument('--prefix', default='', help='name before every topic, such as /replay')
-    parser.add_argument(
-        '--remap', action='append', default=[], metavar='A:=B',
-        help='publish topic A as B, without the prefix; may be given several times',
-    )
-    parser.add_argument(
-        '--discovery-time', type=float, default=1.0, metavar='SECONDS',
-        help='how long to wait for subscribers before the first message (1.0)',
-    )
-    parser.add_argument(
-        '--wait-for-subscribers', type=float, default=0.0, metavar='SECONDS',
-        help='begin when each topic has a subscriber, or after so long (0: do not wait for them)',
-    )
-    parser.add_argument('--json', action='store_true', help='print what was done as JSON')
-    return parser
-
-
-def _replay(
-    options: argparse.Namespace, selection: Selection, settings: StoreSettings, player: Player,
-    names: TopicNames,
-) -> int:
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
-    # The thread that reads ahead must not hold up the one that publishes.
+        node = Node(
+            'replay', allow_undeclared_parameters=True,
+            automatically_declare_parameters_from_overrides=True,
+        )
+    parameters = {name: each.value for name, each in node.get_parameters_by_prefix('').items()}
+    settings = settings_of(parameters, given(options), ros)
+    # The threads that read ahead and that serve must not hold up the one that publishes.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    with ros_argument_errors():
-        node = rclpy.create_node('replay')
-    log = node.get_logger()
-    publishers = TopicPublishers(node, names, log.error)
-    channels = with_records(selection, settings, channels_of)
-    span = with_records(selection, settings, span_of)
-    names.with_robot = len({robot_id for robot_id, _ in channels}) > 1
-    for robot_id, channel in channels:
-        publishers.announce(robot_id, [channel])
-    for topic in names.unused([channel.topic for _, channel in channels]):
-        log.warning(f'--remap {topic}: the selection has no such topic')
-    console.print(f'{selection.describe()}: playing {format_span(*span)}', highlight=False)
-    if options.wait_for_subscribers > 0:
-        if lonely := publishers.wait_for_subscribers(options.wait_for_subscribers):
-            log.warning(f'no subscriber on {", ".join(lonely)}; playing all the same')
-    else:
-        publishers.wait_for_discovery(options.discovery_time)
-    with shown(console, span) as position:
-        messages = read(selection, settings, on_bad_record=lambda error: log.error(str(error)))
-        for due in player.play(messages):
-            publishers.publish(due)
-            position.move_to(due.message.receive_ns)
-    publishers.finish()
-    topics = [topic for topic in publishers.topics if topic.messages]
-    if options.json:
-        print(json.dumps(report.as_dict(topics), indent=2))
-    else:
-        console.print(report.as_table(topics))
-    return 0 if any(topic.publisher is not None for topic in topics) else 1
+    return Replay(node, settings, getattr(options, 'json', False)).run()
+
+
+class Replay:
+    """A replay: what is read, how it is played, and where to."""
+
+    def __init__(self, node: Node, settings: ReplaySettings, as_json: bool) -> None:
+        """Make one; raises ConfigurationError for what the settings' types let through."""
+        self._node = node
+        self._log = node.get_logger()
+        self._settings = settings
+        self._as_json = as_json
+        self._console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+        self._selection = settings.selection
+        self._options = settings.options
+        self._names = TopicNames(settings.prefix, settings.remap)
+        self._publishers = TopicPublishers(node, self._names, self._log.error)
+        self._bad_records = BadRecords(self._log.error)
+        self._timeline = partial(open_timeline, self._selection, self._timeline_settings())
+
+    def run(self) -> int:
+        """Play; return the exit code."""
+        wakeup = Wakeup()
+        with ReadAhead(self._timeline, wakeup.set, int(self._settings.read_ahead)) as feed:
+            self._announce(feed)
+            clock = self._clock()
+            sink = RosSink(
+                self._node, self._publishers, clock,
+                self._restamp(feed) if self._settings.now else None, self._clock_topics(),
+            )
+            self._player = player = Player(feed, sink, wakeup, self._options)
+            controls = Controls(player)
+            status = StatusTopic(
+                self._node, lambda: self._publishers.not_published,
+                lambda: self._bad_records.count, lambda: feed.queued,
+            )
+            with RosSide(self._node, controls, status, clock, self._settings.clock):
+                self._wait_for_subscribers()
+                interrupted = self._play(controls)
+                self._publishers.finish()
+        self._report()
+        if interrupted and not self._options.stay:
+            return INTERRUPTED
+        is_any = any(each.publisher for each in self._publishers.topics if each.messages)
+        return 0 if is_any or self._options.stay else 1
+
+    def _play(self, controls: Controls) -> bool:
+        """Play until the end or a signal; return whether it was a signal."""
+        interrupted: list[int] = []
+
+        def stop(number: int, _: object) -> None:
+            interrupted.append(number)
+            self._player.close()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        self._player.run()
+        return bool(interrupted)
+
+    def _timeline_settings(self) -> TimelineSettings:
+        first, *more = self._settings.buckets
+        records = StoreSettings.from_environment(
+            bucket=first, more_buckets=tuple(more), patience_s=_PATIENCE_S
+        )
+        history = None
+        if self._settings.metrics and URL_VARIABLE in os.environ:
+            history = PostgresSettings.from_environment(patience_s=_PATIENCE_S)
+        elif self._settings.metrics:
+            self._log.info(f'metrics and events are not played: {URL_VARIABLE} is not set')
+        return TimelineSettings(
+            records, history, Align(self._settings.align), self._bad_records.add
+        )
+
+    def _announce(self, feed: ReadAhead) -> None:
+        """Make the publishers of all that there is, and say what will be played."""
+        self._names.tell_apart([robot_id for robot_id, _ in feed.channels], feed.shifts)
+        for robot_id, channel in feed.channels:
+            missions = [mission for robot, mission in feed.shifts if robot == robot_id]
+            for mission_id in missions or ['']:
+                labels = {label.ROBOT: robot_id, label.MISSION: mission_id}
+                self._publishers.announce(labels, channel)
+        for topic in self._names.unused([channel.topic for _, channel in feed.channels]):
+            self._log.warning(f'--remap {topic}: the selection has no such topic')
+        span = format_span(*feed.span_ns)
+        self._console.print(f'{self._selection.describe()}: playing {span}', highlight=False)
+
+    def _clock(self) -> SimClock | None:
+        wanted = self._settings.clock or self._clock_topics()
+        return SimClock(self._node) if wanted else None
+
+    def _clock_topics(self) -> tuple[str, ...]:
+        return ('*',) if self._settings.clock_topics_all else self._settings.clock_topics
+
+    def _restamp(self, feed: ReadAhead) -> Restamp:
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        return Restamp(
+            lambda recorded_ns: self._player.clock_at(recorded_ns) + offset_ns, feed.shifts,
+            self._log.error,
+        )
+
+    def _wait_for_subscribers(self) -> None:
+        patience_s = self._settings.wait_for_subscribers
+        if patience_s <= 0:
+            self._publishers.wait_for_discovery(self._settings.discovery_time)
+        elif lonely := self._publishers.wait_for_subscribers(patience_s):
+            self._log.warning(f'no subscriber on {", ".join(lonely)}; playing all the same')
+
+    def _report(self) -> None:
+        topics = [each for each in self._publishers.topics if each.messages or each.latched]
+        if self._as_json:
+            print(json.dumps(report.as_dict(topics, self._bad_records.count), indent=2))
+        else:
+            self._console.print(report.as_table(topics))
+            if self._bad_records.count:
+                print(f'{self._bad_records.count} records could not be read', file=sys.stderr)
 
 
 if __name__ == '__main__':

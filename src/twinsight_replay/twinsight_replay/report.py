@@ -32,11 +32,16 @@ def as_table(topics: Sequence[Published]) -> Table:
     return table
 
 
-def as_dict(topics: Sequence[Published]) -> dict[str, Any]:
-    """Return the same for scripts; timing errors in nanoseconds."""
+def as_dict(topics: Sequence[Published], unreadable: int) -> dict[str, Any]:
+    """
+    Return the same for scripts; timing errors in nanoseconds.
+
+    unreadable  records that could not be read
+    """
     return {
         'published': sum(topic.messages for topic in topics if topic.publisher is not None),
         'not_published': sum(topic.messages for topic in topics if topic.publisher is None),
+        'unreadable': unreadable,
         'topics': [
             {
                 'topic': topic.name,
@@ -44,6 +49,7 @@ def as_dict(topics: Sequence[Published]) -> dict[str, Any]:
                 'published': topic.publisher is not None,
                 'messages': topic.messages,
                 'bytes': topic.bytes,
+                'latched': topic.latched,
                 'late_p50_ns': topic.timing.quantile_ns(0.5),
                 'late_p99_ns': topic.timing.quantile_ns(0.99),
                 'late_max_ns': topic.timing.max_ns,

@@ -66,6 +66,12 @@ class TimeKeeper:
             return clock_ns
         return clock_ns + round((position_ns - anchor_ns) / rate)
 
+    def clock_at(self, position_ns: int) -> int:
+        """Return when the clock was or will be at a position, were it not for pauses."""
+        state, now_ns = self._state, self._clock.now_ns()
+        rate = 1.0 if state.rate == math.inf else state.rate
+        return now_ns + round((position_ns - _position(state, now_ns)) / rate)
+
     def jump(self, position_ns: int) -> None:
         """Go to a position, and be held there."""
         self._set(position_ns=position_ns, limit_ns=position_ns)

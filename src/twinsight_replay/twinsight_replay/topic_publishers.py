@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import time
 
@@ -11,17 +11,18 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from twinsight_replay.player import Due
 from twinsight_replay.timing_error import TimingError
 from twinsight_replay.topic_names import TopicNames
-from twinsight_store import labels as label
 from twinsight_store.channel import Channel
+from twinsight_store.message import Message
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.ros_qos import offer_of
+from twinsight_store.static_transforms import TF_TYPE
 
 _VOLATILE_DEPTH = 1000
 """Messages that wait for a slow subscriber; recorded depths are often not known."""
 
+_STATIC_TRANSFORMS_DEPTH = 100
 _POLL_S = 0.05
 _LONGEST_CONNECTING_S = 4.0
 _SETTLE_S = 0.5
@@ -30,13 +31,18 @@ _SETTLE_S = 0.5
 
 @dataclass
 class Published:
-    """A published topic and what was done with it."""
+    """
+    A published topic and what was done with it.
+
+    latched  messages from before where playing began or a seek went to
+    """
 
     name: str
     type_name: str
     publisher: Publisher | None
     messages: int = 0
     bytes: int = 0
+    latched: int = 0
     timing: TimingError = field(default_factory=TimingError)
 
 
@@ -51,7 +57,8 @@ class TopicPublishers:
         self._node = node
         self._names = names
         self._on_problem = on_problem
-        self._by_source: dict[tuple[str, str], Published] = {}
+        self.not_published = 0
+        self._by_source: dict[tuple[tuple[str, str], str], Published] = {}
         self._by_name: dict[str, Published] = {}
 
     @property
@@ -59,20 +66,27 @@ class TopicPublishers:
         """Return every topic that has been seen, by name."""
         return [self._by_name[name] for name in sorted(self._by_name)]
 
-    def announce(self, robot_id: str, channels: Iterable[Channel]) -> None:
-        """Make the publishers of channels before their first message is due."""
-        for channel in channels:
-            self._topic(robot_id, channel)
+    def announce(self, labels: Mapping[str, str], channel: Channel) -> None:
+        """Make the publisher of a channel before its first message, with such labels, is due."""
+        self._topic(labels, channel)
 
-    def publish(self, due: Due) -> None:
-        """Publish a message, or count it where its type is not installed."""
-        message = due.message
-        topic = self._topic(message.labels.get(label.ROBOT, ''), message.channel)
+    def publish(self, message: Message, data: bytes, late_ns: int) -> None:
+        """Publish a message with some bytes, or count it where that cannot be done."""
+        topic = self._topic(message.labels, message.channel)
         topic.messages += 1
-        topic.bytes += len(message.data)
+        topic.bytes += len(data)
+        if topic.publisher is None:
+            self.not_published += 1
+        else:
+            topic.publisher.publish(data)
+            topic.timing.add(late_ns)
+
+    def latch(self, message: Message, data: bytes) -> None:
+        """Publish a message from before, which is not counted with those that are played."""
+        topic = self._topic(message.labels, message.channel)
         if topic.publisher is not None:
-            topic.publisher.publish(message.data)
-            topic.timing.add(due.late_ns)
+            topic.latched += 1
+            topic.publisher.publish(data)
 
     def wait_for_discovery(self, least_s: float) -> None:
         """Return after that time, when every subscriber that was found by then is connected."""
@@ -113,15 +127,15 @@ class TopicPublishers:
             left_s = max(0.01, end - time.monotonic())
             topic.publisher.wait_for_all_acked(Duration(nanoseconds=round(left_s * 1e9)))
 
-    def _topic(self, robot_id: str, channel: Channel) -> Published:
-        source = (robot_id, channel.id)
+    def _topic(self, labels: Mapping[str, str], channel: Channel) -> Published:
+        source = (self._names.source(labels), channel.id)
         topic = self._by_source.get(source)
         if topic is None:
-            topic = self._by_source[source] = self._open(robot_id, channel)
+            name = self._names.published(source[0], channel.topic)
+            topic = self._by_source[source] = self._open(name, channel)
         return topic
 
-    def _open(self, robot_id: str, channel: Channel) -> Published:
-        name = self._names.published(robot_id, channel.topic)
+    def _open(self, name: str, channel: Channel) -> Published:
         topic = self._by_name.get(name)
         if topic is not None and topic.type_name == channel.type_name:
             return topic
@@ -149,10 +163,11 @@ class TopicPublishers:
 
 def _qos(channel: Channel) -> QoSProfile:
     qos = offer_of(channel.offered_qos)
-    volatile = qos.durability == DurabilityPolicy.VOLATILE
-    if (
-        volatile
-        and qos.history == HistoryPolicy.KEEP_LAST
+    if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        if channel.type_name == TF_TYPE:  # of several publishers, each of which kept its last
+            qos.depth = max(qos.depth, _STATIC_TRANSFORMS_DEPTH)
+    elif (
+        qos.history == HistoryPolicy.KEEP_LAST
         and qos.reliability == ReliabilityPolicy.RELIABLE
     ):
         qos.depth = max(qos.depth, _VOLATILE_DEPTH)

@@ -112,7 +112,7 @@ def test_where_nothing_is_there_is_no_span(
     async def work(connection: Connection) -> None:
         source = await RecordSource.open(connection, Selection(robots=('none',), **span))
         assert await source.span() is None
-        raise await source.nothing()
+        raise await Catalog(connection).nothing(Selection(robots=('none',), **span))
 
     with pytest.raises(NothingMatchedError, match='nothing matches --robot none'):
         store.ask(work)

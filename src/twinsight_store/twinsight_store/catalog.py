@@ -10,7 +10,7 @@ from twinsight_store import labels as label
 from twinsight_store import layout
 from twinsight_store.channel import Channel
 from twinsight_store.connection import Connection, store_errors
-from twinsight_store.errors import RecordError
+from twinsight_store.errors import NothingMatchedError, RecordError
 from twinsight_store.record_query import fetch
 from twinsight_store.selection import all_of, Selection
 from twinsight_store.times import format_span
@@ -122,7 +122,12 @@ class Catalog:
                 return [label.decode(mission) for mission in ordered]
             known.update(fresh)
 
-    async def describe(self, selection: Selection) -> str:
+    async def nothing(self, selection: Selection) -> NothingMatchedError:
+        """Return the error for a selection without messages, which says what there is."""
+        there = await self._describe(selection)
+        return NothingMatchedError(f'nothing matches {selection.describe()}; there is {there}')
+
+    async def _describe(self, selection: Selection) -> str:
         """Return, in one line, what there is near a selection that matched nothing."""
         entries = await self.entries()
         absent = await self._connection.absent()

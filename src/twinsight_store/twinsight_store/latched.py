@@ -1,13 +1,13 @@
 """
 What was latched at a time: of each topic the latest record before it.
 
-The server has no question for it, so windows are asked for from the time backwards, each some
-times as long as the one before. Most of what is latched was published when the robot started.
+The server has no question for it, so spans are asked for from the time backwards. Most of what
+is latched was published when the robot started.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from twinsight_store import labels as label
@@ -15,14 +15,12 @@ from twinsight_store import layout
 from twinsight_store.batch_response import FetchedRecord
 from twinsight_store.connection import Connection
 from twinsight_store.record_messages import integer_label
-from twinsight_store.record_query import fetch
+from twinsight_store.record_query import fetch, spans_back
 from twinsight_store.selection import all_of
 
 LOOK_BACK_US = 86_400_000_000
 """What is older is not taken for latched: the robot was started anew since."""
 
-_FIRST_US = 60_000_000
-_WIDER = 8
 _REACH_US = layout.MAX_CHUNK_SPAN_NS // 1000
 
 When = Mapping[str, Any] | None
@@ -35,7 +33,7 @@ async def latest_records(
     shifted_us = before_us + layout.MAX_SHIFT_US
     heads = await fetch(connection, entries, before_us, shifted_us, when, head=True)
     missing = set(entries)
-    for start_us, stop_us in _backwards(before_us):
+    for start_us, stop_us in spans_back(before_us, before_us - LOOK_BACK_US):
         if not missing:
             break
         found = await fetch(connection, sorted(missing), start_us, stop_us, when, head=True)
@@ -58,24 +56,15 @@ async def latest_records(
 async def records_backwards(
     connection: Connection, entry: str, before_us: int, when: When, most: int
 ) -> AsyncIterator[FetchedRecord]:
-    """Give an entry's records, the newest first; ends in the window in which they are too many."""
+    """Give an entry's records, the newest first; ends with the span in which they are too many."""
     given = 0
-    for start_us, stop_us in _backwards(before_us + layout.MAX_SHIFT_US):
+    for start_us, stop_us in spans_back(before_us + layout.MAX_SHIFT_US, before_us - LOOK_BACK_US):
         records = await fetch(connection, [entry], start_us, stop_us, when)
         for record in sorted(records, key=lambda each: each.timestamp_us, reverse=True):
             yield record
         given += len(records)
         if given >= most:
             return
-
-
-def _backwards(before_us: int) -> Iterator[tuple[int, int]]:
-    oldest_us = max(0, before_us - LOOK_BACK_US)
-    length_us = _FIRST_US
-    while before_us > oldest_us:
-        start_us = max(oldest_us, before_us - length_us)
-        yield start_us, before_us
-        before_us, length_us = start_us, length_us * _WIDER
 
 
 def _newest(records: Sequence[FetchedRecord]) -> dict[str, int]:

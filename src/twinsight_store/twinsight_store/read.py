@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 import queue
 import threading
-from typing import Any, TypeVar
 
-from twinsight_store.channel import Channel
+from twinsight_store.catalog import Catalog
 from twinsight_store.connection import connect, StoreSettings
 from twinsight_store.message import Message
 from twinsight_store.record_source import log_bad_record, OnBadRecord, RecordSource
@@ -17,8 +16,6 @@ from twinsight_store.selection import Selection
 
 _READ_AHEAD = 2
 _LONGEST_WAIT_S = 0.2
-
-T = TypeVar('T')
 
 
 def read(
@@ -55,7 +52,7 @@ def read(
                     empty = False
                     hand_over(batch.messages)
             if empty:
-                raise await source.nothing()
+                raise await Catalog(connection).nothing(selection)
 
     async def fetch_until_stopped() -> None:
         fetching = asyncio.create_task(fetch())
@@ -83,29 +80,3 @@ def read(
     finally:
         stopped.set()
         thread.join()
-
-
-async def channels_of(source: RecordSource) -> Sequence[tuple[str, Channel]]:
-    """Return robot and channel of each topic."""
-    return source.channels
-
-
-async def span_of(source: RecordSource) -> tuple[int, int]:
-    """Return when the messages begin and end; raise NothingMatchedError where there are none."""
-    span = await source.span()
-    if span is None:
-        raise await source.nothing()
-    return span
-
-
-def with_records(
-    selection: Selection, settings: StoreSettings,
-    ask: Callable[[RecordSource], Coroutine[Any, Any, T]],
-) -> T:
-    """Return what one question to a selection's records answers; outside of event loops only."""
-
-    async def run() -> T:
-        async with connect(settings) as connection:
-            return await ask(await RecordSource.open(connection, selection))
-
-    return asyncio.run(run())

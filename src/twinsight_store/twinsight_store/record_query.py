@@ -8,7 +8,7 @@ and asked for again where the store went away in the middle of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 import json
 import logging
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ WINDOW_BYTES = 8_000_000
 FIRST_WINDOW_US = 500_000
 _SMALLEST_WINDOW_US = 1_000
 _LARGEST_WINDOW_US = 60_000_000
+_FIRST_SPAN_BACK_US = 60_000_000
+_SPAN_BACK_FACTOR = 8
 _NO_MORE = 204
 _NOT_FOUND = 404
 
@@ -91,6 +93,16 @@ async def fetch_windows(
         wanted_us = length_us * WINDOW_BYTES // max(size, 1)
         length_us = min(max(wanted_us, length_us // 4, _SMALLEST_WINDOW_US), 2 * length_us)
         length_us = min(length_us, _LARGEST_WINDOW_US)
+
+
+def spans_back(before_us: int, oldest_us: int) -> Iterator[tuple[int, int]]:
+    """Give start and stop of spans from a time backwards, each some times as long as the last."""
+    oldest_us = max(0, oldest_us)
+    length_us = _FIRST_SPAN_BACK_US
+    while before_us > oldest_us:
+        start_us = max(oldest_us, before_us - length_us)
+        yield start_us, before_us
+        before_us, length_us = start_us, length_us * _SPAN_BACK_FACTOR
 
 
 async def first_timestamp(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 import logging
 
@@ -12,16 +12,15 @@ from twinsight_store.batch_response import FetchedRecord
 from twinsight_store.catalog import Catalog, Entry
 from twinsight_store.channel import Channel
 from twinsight_store.connection import Connection
-from twinsight_store.errors import NothingMatchedError, RecordError
+from twinsight_store.errors import RecordError
 from twinsight_store.latched import latest_records, records_backwards
 from twinsight_store.message import Batch, END_OF_TIME_NS, Message
 from twinsight_store.record_messages import integer_label, RecordMessages
-from twinsight_store.record_query import fetch, fetch_windows, first_timestamp, Window
+from twinsight_store.record_query import fetch, fetch_windows, first_timestamp, spans_back, Window
 from twinsight_store.selection import all_of, Selection
 from twinsight_store.static_transforms import child_frames, TF_TYPE
 from twinsight_store.time_order import TimeOrder
 
-_SPAN_SAMPLES = 1000
 _STATIC_RECORDS = 500
 _FIRST_BYTES = 1_000_000
 _FIRST_WINDOW_US = 20_000, 500_000
@@ -85,7 +84,7 @@ class RecordSource:
             if (channel := self._messages.latest(entry.name))
         ]
 
-    async def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
+    async def batches(self, from_ns: int | None = None) -> AsyncGenerator[Batch, None]:
         """
         Give the selected messages in time order, those from a time on, some at a time.
 
@@ -116,16 +115,14 @@ class RecordSource:
             first_us = await first_timestamp(self._connection, names, start_us, stop_us, when)
         if first_us is None:
             return None
-        step_s = max(1, (stop_us - first_us) // 1_000_000 // _SPAN_SAMPLES)
-        samples = await fetch(
-            self._connection, names, first_us, stop_us, all_of(when, {'$each_t': step_s}),
-            head=True,
-        )
-        near_us = max((record.timestamp_us for record in samples), default=first_us)
-        known += await fetch(self._connection, names, near_us, stop_us, when, head=True)
+        for from_us, to_us in spans_back(stop_us, first_us):
+            latest = await fetch(self._connection, names, from_us, to_us, when, head=True)
+            known += latest
+            if latest:
+                break
         last_us = max(
             (integer_label(record, label.END_US, record.timestamp_us) for record in known),
-            default=near_us,
+            default=first_us,
         )
         return (
             max(first_us * 1000, selection.from_ns or 0),
@@ -182,12 +179,6 @@ class RecordSource:
     async def _learnt(self, record: FetchedRecord, selection: Selection) -> list[Message]:
         await self._messages.learn(record)
         return self._selected(record, selection)
-
-    async def nothing(self) -> NothingMatchedError:
-        """Return the error for a selection without messages, which says what there is."""
-        there = await self._catalog.describe(self._selection)
-        asked = self._selection.describe()
-        return NothingMatchedError(f'nothing matches {asked}; there is {there}')
 
     @property
     def _names(self) -> list[str]:

@@ -59,14 +59,14 @@ def selection_from(arguments: argparse.Namespace) -> Selection:
     chosen = {}
     for name in ('robot', 'mission', 'sensor', 'topic'):
         chosen[name] = tuple(getattr(arguments, name, ()))
-        _check_not_empty(name, chosen[name])
+        check_not_empty(name, chosen[name])
     return Selection(
         robots=chosen['robot'],
         missions=chosen['mission'],
         sensors=chosen['sensor'],
         topics=chosen['topic'],
-        from_ns=_time('--from', arguments.from_time),
-        to_ns=_time('--to', arguments.to_time),
+        from_ns=time_from('--from', arguments.from_time),
+        to_ns=time_from('--to', arguments.to_time),
         labels=labels_from(arguments.label),
     )
 
@@ -77,7 +77,7 @@ def settings_from(arguments: argparse.Namespace) -> StoreSettings:
 
     Raises ConfigurationError where the store's address is not set.
     """
-    _check_not_empty('bucket', arguments.bucket)
+    check_not_empty('bucket', arguments.bucket)
     first, *more = arguments.bucket or [DEFAULT_BUCKET]
     return StoreSettings.from_environment(bucket=first, more_buckets=tuple(more))
 
@@ -93,12 +93,14 @@ def labels_from(texts: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def _check_not_empty(name: str, values: Sequence[str]) -> None:
+def check_not_empty(name: str, values: Sequence[str]) -> None:
+    """Raise ConfigurationError where one of an option's values is empty."""
     if '' in values:
         raise ConfigurationError(f'--{name} is empty: give a value, or leave the option out')
 
 
-def _time(option: str, text: str | None) -> int | None:
+def time_from(option: str, text: str | None) -> int | None:
+    """Return the time that an option gave, or None; the error of a wrong one names the option."""
     if text is None:
         return None
     try:

@@ -1,0 +1,66 @@
+"""The ROS side of a running replay: services, status, /clock, live parameters."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
+
+from twinsight_replay.controls import Controls
+from twinsight_replay.live_parameters import LiveParameters
+from twinsight_replay.playing import State
+from twinsight_replay.services import Services
+from twinsight_replay.sim_clock import SimClock
+from twinsight_replay.status_topic import PERIOD_S, StatusTopic
+
+_THREADS = 4  # a burst may keep one busy for long; pausing and stopping it still works
+
+
+class RosSide:
+    """Serves a node in threads of its own while the block runs."""
+
+    def __init__(
+        self, node: Node, controls: Controls, status: StatusTopic, clock: SimClock | None,
+        clock_hz: float,
+    ) -> None:
+        """Make one; clock_hz 0 leaves /clock to who plays."""
+        self._controls = controls
+        self._status = status
+        self._clock = clock
+        self._services = Services(node, controls)
+        self._parameters = LiveParameters(node, controls)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may be what we publish
+        node.create_timer(PERIOD_S, self._tell_status, clock=steady)
+        if clock_hz:
+            node.create_timer(1 / clock_hz, self._tell_time, clock=steady)
+        self._executor = MultiThreadedExecutor(_THREADS)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._executor.spin, name='twinsight-serve')
+
+    def __enter__(self) -> RosSide:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tell_status()
+        self._executor.shutdown()
+        self._thread.join()
+
+    def _tell_status(self) -> None:
+        status = self._controls.status()
+        self._status.tell(status)
+        self._parameters.tell(status)
+
+    def _tell_time(self) -> None:
+        status = self._controls.status()
+        if self._clock and status.state is not State.STARTING:
+            self._clock.tell(status.position_ns)

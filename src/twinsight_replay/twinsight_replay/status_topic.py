@@ -1,0 +1,62 @@
+"""What a replay does, ten times a second: the topic ~/status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from twinsight_interfaces.msg import ReplayStatus
+from twinsight_replay.playing import State, Status
+from twinsight_replay.ros_times import to_msg
+
+PERIOD_S = 0.1
+
+_STATES = {
+    State.STARTING: ReplayStatus.STARTING,
+    State.PLAYING: ReplayStatus.PLAYING,
+    State.PAUSED: ReplayStatus.PAUSED,
+    State.WAITING: ReplayStatus.WAITING,
+    State.FINISHED: ReplayStatus.FINISHED,
+}
+
+
+class StatusTopic:
+    """
+    Publishes statuses.
+
+    not_published, unreadable  return counts; queued returns messages and bytes
+    """
+
+    def __init__(
+        self, node: Node, not_published: Callable[[], int], unreadable: Callable[[], int],
+        queued: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._publisher = node.create_publisher(ReplayStatus, '~/status', 10)
+        self._not_published = not_published
+        self._unreadable = unreadable
+        self._queued = queued
+
+    def tell(self, status: Status) -> None:
+        """Publish a status."""
+        queued, queued_bytes = self._queued()
+        not_published = self._not_published()
+        self._publisher.publish(ReplayStatus(
+            header=Header(stamp=to_msg(time.time_ns())),
+            state=_STATES[status.state],
+            paused=status.paused,
+            rate=status.rate,
+            position=to_msg(status.position_ns),
+            start=to_msg(status.start_ns),
+            end=to_msg(status.end_ns),
+            lag=status.lag_ns / 1e9,
+            loop=status.loop,
+            published=status.messages - not_published,
+            published_bytes=status.bytes,
+            not_published=not_published,
+            unreadable=self._unreadable(),
+            queued=queued,
+            queued_bytes=queued_bytes,
+        ))
