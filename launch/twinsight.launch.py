@@ -27,7 +27,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def check_files(context: LaunchContext) -> None:
     """Refuse files that do not exist: launch and Fast DDS would complain and go on without."""
-    for name in ('config', 'metrics_config', 'alerts_config'):
+    for name in ('config', 'metrics_config', 'alerts_config', 'replay_config'):
         path = context.launch_configurations.get(name)
         if path is not None and not Path(path).is_file():
             raise FileNotFoundError(

@@ -82,7 +82,10 @@ class Replay:
         self._selection = settings.selection
         self._options = settings.options
         self._names = TopicNames(settings.prefix, settings.remap)
-        self._publishers = TopicPublishers(node, self._names, self._log.error)
+        reserved = {}
+        if settings.clock or self._clock_topics():
+            reserved['/clock'] = 'the replay itself tells the time there'
+        self._publishers = TopicPublishers(node, self._names, self._log.error, reserved)
         self._bad_records = BadRecords(self._log.error)
         self._timeline = partial(open_timeline, self._selection, self._timeline_settings())
 

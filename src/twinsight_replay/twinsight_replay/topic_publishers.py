@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import time
+from types import MappingProxyType
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -53,7 +54,16 @@ class TopicPublishers:
     on_problem is called once for each topic that cannot be published; the others go on.
     """
 
-    def __init__(self, node: Node, names: TopicNames, on_problem: Callable[[str], object]) -> None:
+    def __init__(
+        self, node: Node, names: TopicNames, on_problem: Callable[[str], object],
+        reserved: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """
+        Make one.
+
+        reserved  names that are not published here → why
+        """
+        self._reserved = reserved
         self._node = node
         self._names = names
         self._on_problem = on_problem
@@ -147,6 +157,9 @@ class TopicPublishers:
             name = f'{name} ({channel.type_name})'
             return self._by_name.setdefault(name, Published(name, channel.type_name, None))
         topic = self._by_name[name] = Published(name, channel.type_name, None)
+        if name in self._reserved:
+            self._on_problem(f'topic {name} is not published: {self._reserved[name]}')
+            return topic
         if channel.message_encoding != 'cdr':
             self._on_problem(
                 f'topic {name} is not published: its messages are {channel.message_encoding}, '
