@@ -29,7 +29,9 @@ class Child:
         self.out = folder / f'{name}.out'
         self.err = folder / f'{name}.err'
         with self.out.open('wb') as out, self.err.open('wb') as err:
-            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=env)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env
+            )
 
     def __enter__(self) -> Child:
         return self

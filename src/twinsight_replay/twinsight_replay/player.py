@@ -51,6 +51,7 @@ class Player:
         self._options = options or PlayOptions()
         self._clock = clock or MonotonicClock()
         self._keeper = TimeKeeper(self._clock, self._options.rate, self._options.paused)
+        self._start_ns = self._last_ns = self._end_ns = 0
         self._choose(self._options)
         self._keeper.jump(self._start_ns)
         self._commands: deque[tuple[Command, Future[Any]]] = deque()

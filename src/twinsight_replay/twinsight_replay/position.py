@@ -1,4 +1,4 @@
-"""Showing how far a replay is: a bar on a terminal, a line now and then elsewhere."""
+"""Showing how far reading is: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def shown(console: Console, span: tuple[int, int]) -> Iterator[Position]:
     )
     with Progress(*columns, console=console, refresh_per_second=5) as progress:
         task = progress.add_task(
-            'replay', total=span[1] - span[0], position=format_time(span[0]), messages=0
+            'reading', total=span[1] - span[0], position=format_time(span[0]), messages=0
         )
         yield Position(console, span, progress, task)
         progress.update(task, completed=span[1] - span[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 import json
 import os
@@ -14,9 +15,10 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
-from twinsight_replay import report
+from twinsight_replay import report, status_line
 from twinsight_replay.bad_records import BadRecords
 from twinsight_replay.controls import Controls
+from twinsight_replay.keyboard import Keyboard
 from twinsight_replay.player import Player
 from twinsight_replay.read_ahead import ReadAhead
 from twinsight_replay.replay_arguments import given, parser
@@ -125,7 +127,11 @@ class Replay:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        self._player.run()
+        with ExitStack() as shown:
+            shown.enter_context(status_line.shown(self._console, controls.status))
+            if self._settings.keyboard:
+                shown.enter_context(Keyboard(controls, self._console.print))
+            self._player.run()
         return bool(interrupted)
 
     def _timeline_settings(self) -> TimelineSettings:
