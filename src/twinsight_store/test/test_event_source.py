@@ -1,7 +1,7 @@
 """The events of the history as messages of a timeline."""
 
 import asyncio
-from contextlib import closing
+from contextlib import aclosing, asynccontextmanager, closing
 import json
 import logging
 import math
@@ -14,6 +14,7 @@ from twinsight_interfaces.msg import Alert
 from twinsight_interfaces.msg import Event as EventMessage
 from twinsight_store.errors import StoreUnavailableError
 from twinsight_store.history import event_source
+from twinsight_store.history.database import Database
 from twinsight_store.history.event_source import EventSource
 from twinsight_store.history.migrate import migrate
 from twinsight_store.history.postgres import connect, PostgresSettings
@@ -27,6 +28,14 @@ from twinsight_store.selection import Selection
 S = 10**9
 START = 1_780_000_000 * S
 HOUR = 3600 * S
+
+
+@asynccontextmanager
+async def opened(settings, selection):
+    """Give a source, its connection of its own."""
+    name = 'twinsight event source'
+    async with aclosing(await Database.open(settings, name)) as database:
+        yield await EventSource.open(database, selection)
 
 
 class History:
@@ -46,7 +55,7 @@ class History:
         """Return what a coroutine answers that gets an open source."""
 
         async def work():
-            async with await EventSource.open(self.settings, Selection(**selected)) as source:
+            async with opened(self.settings, Selection(**selected)) as source:
                 return await question(source)
 
         return asyncio.run(work())
@@ -217,7 +226,7 @@ def test_a_history_that_holds_nothing_gives_nothing(postgres_url, migrated):
         History(postgres_url)
 
     async def work():
-        async with await EventSource.open(settings, Selection()) as source:
+        async with opened(settings, Selection()) as source:
             assert source.channels == []
             assert await source.span() is None
             assert await source.latched(START) == []
@@ -281,7 +290,7 @@ def test_a_database_that_stays_away_is_reported_after_the_patience(many_events, 
     found = []
 
     async def work():
-        async with await EventSource.open(settings, Selection()) as source:
+        async with opened(settings, Selection()) as source:
             async for batch in source.batches():
                 found.extend(batch.messages)
                 postgres_server.kill()

@@ -1,7 +1,7 @@
 """The samples of the history as messages of a timeline."""
 
 import asyncio
-from contextlib import closing
+from contextlib import aclosing, asynccontextmanager, closing
 import logging
 import math
 import os
@@ -19,6 +19,7 @@ from twinsight_interfaces.msg import Metric
 from twinsight_store.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 from twinsight_store.history import metric_source
 from twinsight_store.history import samples as metric_samples
+from twinsight_store.history.database import Database
 from twinsight_store.history.metric_source import MetricSource
 from twinsight_store.history.migrate import migrate
 from twinsight_store.history.postgres import connect, PostgresSettings
@@ -32,6 +33,14 @@ from twinsight_store.selection import Selection
 S = 10**9
 START = 1_780_000_000 * S
 HOUR = 3600 * S
+
+
+@asynccontextmanager
+async def opened(settings, selection):
+    """Give a source, its connection of its own."""
+    name = 'twinsight metric source'
+    async with aclosing(await Database.open(settings, name)) as database:
+        yield await MetricSource.open(database, selection)
 
 
 class History:
@@ -57,7 +66,7 @@ class History:
         """Return what a coroutine answers that gets an open source."""
 
         async def work():
-            async with await MetricSource.open(self.settings, Selection(**selected)) as source:
+            async with opened(self.settings, Selection(**selected)) as source:
                 return await question(source)
 
         return asyncio.run(work())
@@ -205,9 +214,9 @@ def test_a_history_that_holds_nothing_gives_nothing(postgres_url, migrated):
         History(postgres_url)
 
     async def work():
-        async with await MetricSource.open(settings, Selection(labels={'a': 'b'})) as labelled:
+        async with opened(settings, Selection(labels={'a': 'b'})) as labelled:
             assert labelled.channels == []
-        async with await MetricSource.open(settings, Selection()) as source:
+        async with opened(settings, Selection()) as source:
             assert source.channels == []
             assert await source.span() is None
             assert await source.latched(START) == []
@@ -283,11 +292,12 @@ def connected(url):
         ).fetchall()
 
 
-def test_a_closed_source_leaves_no_connection_also_where_it_was_reading(history, postgres_url):
+def test_a_closed_database_leaves_no_connection_also_where_it_was_reading(history, postgres_url):
     history.store('r1', 'm1', 'a', [0], [1])
 
     async def work():
-        source = await MetricSource.open(history.settings, Selection())
+        database = await Database.open(history.settings, 'twinsight metric source')
+        source = await MetricSource.open(database, Selection())
         assert len(connected(postgres_url)) == 1
         with psycopg.connect(postgres_url) as other:
             other.execute('LOCK TABLE metric')
@@ -295,7 +305,7 @@ def test_a_closed_source_leaves_no_connection_also_where_it_was_reading(history,
             while not other.execute('SELECT 1 FROM pg_locks WHERE NOT granted').fetchone():
                 await asyncio.sleep(0.01)
             reading.cancel()
-            await source.aclose()  # while the table is locked
+            await database.aclose()  # while the table is locked
 
     asyncio.run(work())
     end = time.monotonic() + 10
@@ -409,7 +419,7 @@ def test_a_database_that_stays_away_is_reported_after_the_patience(long_drive, p
     found = []
 
     async def work():
-        async with await MetricSource.open(settings, Selection()) as source:
+        async with opened(settings, Selection()) as source:
             async for batch in source.batches():
                 found.extend(batch.messages)
                 postgres_server.kill()
@@ -420,11 +430,11 @@ def test_a_database_that_stays_away_is_reported_after_the_patience(long_drive, p
     assert [told(message) for message in found] == expected[:len(found)]
 
 
-def test_who_opens_a_source_of_no_database_hears_it_at_once(postgres_server):
+def test_who_opens_no_database_hears_it_at_once(postgres_server):
     settings = PostgresSettings(postgres_server.url, patience_s=1000)
     postgres_server.kill()
     with pytest.raises(StoreUnavailableError, match='does not answer'):
-        asyncio.run(MetricSource.open(settings, Selection()))
+        asyncio.run(Database.open(settings, 'twinsight metric source'))
 
 
 def test_a_database_that_refuses_is_no_reason_to_wait(history, postgres_url):

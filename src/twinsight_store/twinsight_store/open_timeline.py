@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
+from operator import itemgetter
 
 from twinsight_store.catalog import Catalog
 from twinsight_store.connection import connect, Connection, StoreSettings
 from twinsight_store.errors import NothingMatchedError, RecordError
+from twinsight_store.history.database import Database
 from twinsight_store.history.event_source import EventSource
 from twinsight_store.history.metric_source import MetricSource
 from twinsight_store.history.postgres import PostgresSettings
@@ -72,7 +74,11 @@ async def open_timeline(
     """
     async with AsyncExitStack() as opened:
         connection = await opened.enter_async_context(connect(settings.records))
-        opener = _Opener(settings, connection, opened)
+        history = None
+        if settings.history:
+            history = await Database.open(settings.history, 'twinsight timeline')
+            opened.push_async_callback(history.aclose)
+        opener = _Opener(settings, connection, history)
         if settings.align is Align.START:
             timeline = await opener.aligned(selection)
         else:
@@ -83,18 +89,18 @@ async def open_timeline(
 
 class _Opener:
     """
-    Opens sources; they are closed with the stack.
+    Opens sources; those of the history share one connection, however many there are.
 
     reporting  whether bad records are told of: what is read while opening is read again
     """
 
     def __init__(
-        self, settings: TimelineSettings, connection: Connection, opened: AsyncExitStack
+        self, settings: TimelineSettings, connection: Connection, history: Database | None
     ) -> None:
         self.reporting = False
-        self._settings = settings
+        self._on_bad_record = settings.on_bad_record
         self._connection = connection
-        self._opened = opened
+        self._history = history
 
     async def recorded(self, selection: Selection) -> Timeline:
         """Return the timeline of a selection as it was recorded."""
@@ -107,7 +113,7 @@ class _Opener:
     async def aligned(self, selection: Selection) -> Timeline:
         """Return the timeline of the selected runs, each moved to the begin of the first."""
         runs: list[tuple[int, Run, list[Source]]] = []
-        for run in await find_runs(self._connection, self._settings.history, selection):
+        for run in await find_runs(self._connection, self._history, selection):
             robot_id, mission_id = run
             sources = await self._sources(
                 replace(selection, robots=(robot_id,), missions=(mission_id,))
@@ -117,9 +123,11 @@ class _Opener:
                 runs.append((begin_ns, run, sources))
         if not runs:
             raise await self._nothing(selection)
-        runs.sort(key=lambda each: each[:2])
+        runs.sort(key=itemgetter(0))  # stable, so those of one begin stay by robot and mission
         shifts = {run: runs[0][0] - begin_ns for begin_ns, run, _ in runs}
-        moved = [Shifted(source, shifts[run]) for _, run, sources in runs for source in sources]
+        moved = [
+            Shifted(source, shifts[run], run[1]) for _, run, sources in runs for source in sources
+        ]
         moved.sort(key=lambda each: _KINDS.index(type(each.source)))
         return Timeline(moved, shifts)
 
@@ -129,15 +137,12 @@ class _Opener:
         try:
             sources.append(await RecordSource.open(self._connection, selection, self._report))
         except NothingMatchedError:  # no bucket
-            if not self._settings.history:
+            if not self._history:
                 raise
-        if self._settings.history:
+        if self._history:
             for kind in (MetricSource, EventSource):
-                source = await kind.open(self._settings.history, selection)
-                if await source.span() is None:
-                    await source.aclose()
-                else:
-                    self._opened.push_async_exit(source)
+                source = await kind.open(self._history, selection)
+                if await source.span() is not None:
                     sources.append(source)
         return sources
 
@@ -147,7 +152,7 @@ class _Opener:
             error = await Catalog(self._connection).nothing(selection)
         except NothingMatchedError as no_bucket:
             error = no_bucket
-        if not (self._settings.history and selection.topics):
+        if not (self._history and selection.topics):
             return error
         there = await self._sources(replace(selection, topics=()))
         topics = sorted({
@@ -162,4 +167,4 @@ class _Opener:
 
     def _report(self, error: RecordError) -> None:
         if self.reporting:
-            self._settings.on_bad_record(error)
+            self._on_bad_record(error)

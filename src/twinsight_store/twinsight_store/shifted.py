@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.message import Batch, END_OF_TIME_NS, Message
 from twinsight_store.source import Source
@@ -13,10 +14,16 @@ from twinsight_store.source import Source
 
 @dataclass(frozen=True)
 class Shifted:
-    """A source whose times are all moved by shift_ns; it is a Source too."""
+    """
+    A source of one mission whose times are all moved by shift_ns; it is a Source too.
+
+    mission_id  what was latched before it began is given as if it were the mission's own, as
+                messages are told apart by it where missions of one robot are side by side
+    """
 
     source: Source
     shift_ns: int
+    mission_id: str
 
     @property
     def channels(self) -> Sequence[tuple[str, Channel]]:
@@ -46,7 +53,11 @@ class Shifted:
         """
         span = await self.source.span()
         at_ns = time_ns - self.shift_ns
-        return self._moved(await self.source.latched(min(at_ns, span[1] + 1) if span else at_ns))
+        found = await self.source.latched(min(at_ns, span[1] + 1) if span else at_ns)
+        return [
+            message._replace(labels={**message.labels, label.MISSION: self.mission_id})
+            for message in self._moved(found)
+        ]
 
     def _moved(self, messages: list[Message]) -> list[Message]:
         shift_ns = self.shift_ns

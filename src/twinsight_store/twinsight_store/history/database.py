@@ -50,9 +50,17 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, application: str) -> Database:
-        """Connect; raises StoreUnavailableError where nobody answers, StoreRefusedError."""
+        """
+        Connect; the caller closes it.
+
+        Raises StoreUnavailableError at once where nobody answers, StoreRefusedError.
+        """
         database = cls(settings, application)
-        await asyncio.to_thread(database._answer, lambda connection: None)
+        try:
+            await asyncio.to_thread(database._answer, lambda connection: None)
+        except BaseException:
+            await database.aclose()
+            raise
         return database
 
     async def ask(self, question: Callable[[Connection], T]) -> T:

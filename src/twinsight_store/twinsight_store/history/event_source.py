@@ -15,7 +15,7 @@ from twinsight_store.history.database import Database
 from twinsight_store.history.history_source import HistorySource, stored_from
 from twinsight_store.history.message_bytes import alert_data, event_data, EventRow
 from twinsight_store.history.message_channels import ALERTS, EVENTS
-from twinsight_store.history.postgres import Connection, PostgresSettings
+from twinsight_store.history.postgres import Connection
 from twinsight_store.history.selection_sql import event_condition
 from twinsight_store.history.time_slices import Row, TimeSlices
 from twinsight_store.history.times import (
@@ -88,19 +88,9 @@ class EventSource(HistorySource):
         super().__init__(database, channels, span_ns)
 
     @classmethod
-    async def open(cls, settings: PostgresSettings, selection: Selection) -> EventSource:
-        """
-        Look up what there is of a selection; the caller closes it.
-
-        Raises StoreUnavailableError at once where nobody answers, StoreRefusedError.
-        """
-        database = await Database.open(settings, 'twinsight event source')
-        try:
-            robots = await database.ask(partial(_find, selection))
-            return cls(database, selection, robots)
-        except BaseException:
-            await database.aclose()
-            raise
+    async def open(cls, database: Database, selection: Selection) -> EventSource:
+        """Look up a selection; raises StoreUnavailableError, StoreRefusedError."""
+        return cls(database, selection, await database.ask(partial(_find, selection)))
 
     async def batches(self, from_ns: int | None = None) -> AsyncGenerator[Batch, None]:
         """

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TypeVar
 
 from twinsight_store.channel import Channel
 from twinsight_store.history.database import Database
 from twinsight_store.message import Message
 
-Self = TypeVar('Self', bound='HistorySource')
-
 
 class HistorySource:
-    """A source with a database of its own, which is closed with it; see Source."""
+    """A source that asks a database, which others may ask too; see Source."""
 
     def __init__(
         self, database: Database, channels: Sequence[tuple[str, Channel]],
@@ -36,21 +32,6 @@ class HistorySource:
     async def latched(self, time_ns: int) -> list[Message]:
         """Return nothing: no topic of the history keeps its last message for late ones."""
         return []
-
-    async def aclose(self) -> None:
-        """Close the connection; nothing can be read any more."""
-        await self._database.aclose()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def stored_from(time_ns: int) -> int:

@@ -16,7 +16,7 @@ from twinsight_store.history.database import Database
 from twinsight_store.history.history_source import HistorySource, stored_from
 from twinsight_store.history.message_bytes import MetricForm
 from twinsight_store.history.message_channels import metric_channel, metric_topic
-from twinsight_store.history.postgres import Connection, PostgresSettings
+from twinsight_store.history.postgres import Connection
 from twinsight_store.history.samples import (
     find_series,
     SampleReader,
@@ -71,19 +71,14 @@ class MetricSource(HistorySource):
         super().__init__(database, [channels[key] for key in sorted(channels)], span_ns)
 
     @classmethod
-    async def open(cls, settings: PostgresSettings, selection: Selection) -> MetricSource:
+    async def open(cls, database: Database, selection: Selection) -> MetricSource:
         """
-        Look up what there is of a selection; the caller closes it.
+        Look up what there is of a selection.
 
-        Raises StoreUnavailableError at once where nobody answers, StoreRefusedError;
-        ConfigurationError where labels select more than 10,000 missions.
+        Raises StoreUnavailableError, StoreRefusedError; ConfigurationError where labels select
+        more than 10,000 missions.
         """
-        database = await Database.open(settings, 'twinsight metric source')
-        try:
-            return cls(database, await database.ask(partial(_find, selection)))
-        except BaseException:
-            await database.aclose()
-            raise
+        return cls(database, await database.ask(partial(_find, selection)))
 
     async def batches(self, from_ns: int | None = None) -> AsyncGenerator[Batch, None]:
         """
