@@ -27,13 +27,13 @@ from twinsight_demo.stores import stores
 from twinsight_demo.waiting import show_progress
 from twinsight_recorder.bags.bag_files import find_bags
 from twinsight_recorder.bags.bag_reader import open_bag
+from twinsight_replay.episode import open_episode
 from twinsight_store.channel import Channel
 from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import TwinsightError
 from twinsight_store.history.missions import missions
 from twinsight_store.history.postgres import PostgresSettings
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.read import channels_of, read, with_records
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
 from twinsight_tools.messages import exit_code_of, ToolError
@@ -88,16 +88,14 @@ def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
         published = record_simulation(options.seconds, ROBOT, MISSION, folder, console)
     topics = {each.topic for each in published}
     selection = Selection(robots=(ROBOT,), missions=(MISSION,))
-    channels = {
-        channel.topic: channel
-        for _, channel in with_records(selection, _settings(), channels_of)
-        if channel.topic in topics
-    }
-    stored = [
-        Sighting(m.channel.topic, m.receive_ns, len(m.data), digest_of(m.data))
-        for m in read(selection, _settings())
-        if m.channel.topic in topics
-    ]
+    with open_episode(selection, records=_settings(), history=None) as episode:
+        channels = {
+            channel.topic: channel for _, channel in episode.channels if channel.topic in topics
+        }
+        stored = [
+            Sighting(m.topic, m.receive_ns, len(m.data), digest_of(m.data))
+            for m in episode if m.topic in topics
+        ]
     known = {topic: channel for topic, channel in channels.items() if _is_installed(channel)}
     replayed = _replay(known, rate, folder, console)
     rows = compare(

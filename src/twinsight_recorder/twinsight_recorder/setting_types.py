@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BeforeValidator
 from twinsight_recorder.raw.field_rule import FieldRule
 from twinsight_store import labels as label
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import FieldPath, MalformedError
+from twinsight_store.field_path import FieldPath
+from twinsight_store.field_steps import MalformedError
 from twinsight_store.parameters import Text
 from twinsight_store.replication_rule import (
     check_condition_label,

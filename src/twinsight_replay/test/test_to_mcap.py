@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 import json
 import os
@@ -16,12 +17,21 @@ from typing import Any
 
 from mcap.reader import make_reader
 from mcap.writer import Writer
+import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
 from twinsight_store.channel import Channel
 from twinsight_store.connection import connect, StoreSettings
+from twinsight_store.history.migrate import migrate
+from twinsight_store.history.postgres import connect as connect_postgres
+from twinsight_store.history.postgres import PostgresSettings
+from twinsight_store.history.sink import HistorySink
 from twinsight_store.labels import record_labels
+from twinsight_store.metrics.batch import Delivery, MetricBatch
+from twinsight_store.metrics.fact import Event
+from twinsight_store.metrics.metric import Series
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
 from twinsight_store.writer import StoreWriter
 
@@ -34,27 +44,38 @@ NEW_QOS = '- history: keep_last\n  depth: 5\n  reliability: reliable\n  durabili
 Row = tuple[Any, ...]
 
 
-def command(module: str, settings: StoreSettings, *arguments: object) -> dict[str, Any]:
+def command(
+    module: str, settings: StoreSettings, *arguments: object, postgres_url: str = ''
+) -> dict[str, Any]:
     """Return what Popen needs to run a module's command with the settings' bucket."""
     return {
         'args': [
             sys.executable, '-m', module, '--bucket', settings.bucket, *map(str, arguments)
         ],
-        'env': {**os.environ, 'TWINSIGHT_REDUCT_URL': settings.url, 'COLUMNS': '200'},
+        'env': {
+            **os.environ, 'TWINSIGHT_REDUCT_URL': settings.url, 'COLUMNS': '200',
+            'TWINSIGHT_POSTGRES_URL': postgres_url,
+        },
         'text': True,
     }
 
 
-def import_bag(settings: StoreSettings, path: Path, robot: str = 'r1') -> None:
+def import_bag(
+    settings: StoreSettings, path: Path, robot: str = 'r1', mission: str = 'm1'
+) -> None:
     parts = command(
-        'twinsight_recorder.import_bag', settings, path, '--robot', robot, '--mission', 'm1'
+        'twinsight_recorder.import_bag', settings, path, '--robot', robot, '--mission', mission
     )
     run = subprocess.run(**parts, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stderr
 
 
-def to_mcap(settings: StoreSettings, *arguments: object) -> subprocess.CompletedProcess[str]:
-    parts = command('twinsight_replay.to_mcap', settings, *arguments)
+def to_mcap(
+    settings: StoreSettings, *arguments: object, postgres_url: str = ''
+) -> subprocess.CompletedProcess[str]:
+    parts = command(
+        'twinsight_replay.to_mcap', settings, *arguments, postgres_url=postgres_url
+    )
     return subprocess.run(**parts, capture_output=True, timeout=60)
 
 
@@ -74,7 +95,9 @@ def in_file(path: Path) -> list[Row]:
         ]
 
 
-def write_bag(path: Path, topic: str, messages: int, size: int = 10, qos: str = '') -> Path:
+def write_bag(
+    path: Path, topic: str, messages: int, size: int = 10, qos: str = '', begin_s: int = 0
+) -> Path:
     """Write messages one second apart."""
     with path.open('wb') as stream:
         writer = Writer(stream)
@@ -83,9 +106,28 @@ def write_bag(path: Path, topic: str, messages: int, size: int = 10, qos: str = 
         metadata = {'offered_qos_profiles': qos}
         channel_id = writer.register_channel(topic, 'cdr', schema_id, metadata)
         for i in range(messages):
-            writer.add_message(channel_id, T0 + i * SECOND, bytes([i % 256]) * size, T0, i)
+            receive_ns = T0 + (begin_s + i) * SECOND
+            writer.add_message(channel_id, receive_ns, bytes([i % 256]) * size, T0, i)
         writer.finish()
     return path
+
+
+def tell_history(url: str) -> None:
+    """Store a metric and an alert of robot r1's mission m1."""
+    settings = PostgresSettings(url)
+    with connect_postgres(settings) as connection:
+        migrate(connection)
+    alert = {
+        'rule': 'low', 'metric': 'battery.percentage', 'value': 0.5, 'text': None,
+        'raised_ns': T0 + SECOND,
+    }
+    batch = MetricBatch(
+        [Series('r1', 'm1', 'battery.percentage')], np.array([T0 + SECOND // 2]),
+        np.zeros(1, np.uint32), np.array([0.5]), {},
+        [Event('r1', 'm1', T0 + 3 * SECOND // 2, 'alert_raised', 'warn', 'battery is low', alert)],
+    )
+    with closing(HistorySink(settings)) as sink:
+        sink.write([Delivery('r1', 0, batch)])
 
 
 @pytest.mark.parametrize('name', RECORDINGS)
@@ -202,6 +244,66 @@ def test_topics_of_several_robots_begin_with_the_robot(
     assert [row[0] for row in in_file(out)] == ['/r_2/a', '/r1/a'] * 2
     assert to_mcap(store_settings, '--robot', 'r-2', out, '--force').returncode == 0
     assert [row[0] for row in in_file(out)] == ['/a', '/a']
+
+
+def test_missions_from_a_common_start_are_told_apart_by_name(
+    store_settings: StoreSettings, tmp_path: Path
+) -> None:
+    import_bag(store_settings, write_bag(tmp_path / 'a.mcap', '/a', 2), mission='lap 1')
+    import_bag(store_settings, write_bag(tmp_path / 'b.mcap', '/a', 2, begin_s=60), mission='2')
+    out = tmp_path / 'out.mcap'
+    assert to_mcap(store_settings, '--align', 'start', out).returncode == 0
+    assert [(row[0], row[1] - T0) for row in in_file(out)] == [
+        ('/r1/lap_1/a', 0), ('/r1/_2/a', 0), ('/r1/lap_1/a', SECOND), ('/r1/_2/a', SECOND),
+    ]
+    assert to_mcap(store_settings, out, '--force').returncode == 0
+    assert [(row[0], row[1] - T0) for row in in_file(out)] == [
+        ('/a', second * SECOND) for second in (0, 1, 60, 61)
+    ]
+
+
+def test_metrics_events_and_alerts_of_the_time_are_channels_of_the_file(
+    store_settings: StoreSettings, postgres_url: str, tmp_path: Path
+) -> None:
+    import_bag(store_settings, write_bag(tmp_path / 'a.mcap', '/a', 2))
+    tell_history(postgres_url)
+    out = tmp_path / 'out.mcap'
+    run = to_mcap(store_settings, '--robot', 'r1', out, '--json', postgres_url=postgres_url)
+    assert run.returncode == 0, run.stderr
+    assert [(row[0], row[1] - T0) for row in in_file(out)] == [
+        ('/a', 0), ('/metrics/battery/percentage', SECOND // 2), ('/a', SECOND),
+        ('/events', 3 * SECOND // 2), ('/alerts', 3 * SECOND // 2),
+    ]
+    assert json.loads(run.stdout)['messages'] == 5
+    with AnyReader([out]) as bag:
+        seen = {
+            connection.topic: bag.deserialize(data, connection.msgtype)
+            for connection, _, data in bag.messages() if connection.topic != '/a'
+        }
+        qos = {each.topic: each.ext.offered_qos_profiles for each in bag.connections}
+    assert seen['/metrics/battery/percentage'].value == 0.5
+    assert seen['/events'].message == seen['/alerts'].message == 'battery is low'
+    assert (seen['/alerts'].rule, seen['/alerts'].active) == ('low', True)
+    assert qos['/events'][0].depth == 10
+
+
+def test_metrics_are_left_out_where_they_are_not_wanted(
+    store_settings: StoreSettings, postgres_url: str, tmp_path: Path
+) -> None:
+    import_bag(store_settings, write_bag(tmp_path / 'a.mcap', '/a', 2))
+    tell_history(postgres_url)
+    out = tmp_path / 'out.mcap'
+    assert to_mcap(store_settings, '--no-metrics', out, postgres_url=postgres_url).returncode == 0
+    assert {row[0] for row in in_file(out)} == {'/a'}
+    only = ('--topic', '/metrics/*', out, '--force')
+    assert to_mcap(store_settings, *only, postgres_url=postgres_url).returncode == 0
+    assert {row[0] for row in in_file(out)} == {'/metrics/battery/percentage'}
+    away = 'postgresql://twinsight@127.0.0.1:9/twinsight'
+    run = to_mcap(store_settings, out, '--force', postgres_url=away)
+    assert (run.returncode, run.stderr.count('\n')) == (1, 1)
+    assert 'PostgreSQL at 127.0.0.1:9' in run.stderr
+    run = to_mcap(store_settings, out, '--force', '--no-metrics', postgres_url=away)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize(('qos', 'marked'), [(OLD_QOS, True), (NEW_QOS, False), ('', False)])

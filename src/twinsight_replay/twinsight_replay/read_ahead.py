@@ -74,6 +74,7 @@ class ReadAhead:
         self._generation = 0
         self._room = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # a reading that was cancelled is still closing
         self._error: BaseException | None = None
 
     def __enter__(self) -> ReadAhead:
@@ -102,7 +103,7 @@ class ReadAhead:
 
     def start(self, from_ns: int | None, latched: bool = False) -> None:
         """
-        Read from a time on, or from the beginning; what was read before is dropped.
+        Read from a time on, or from the beginning; what was read before, or failed, is dropped.
 
         latched  first give what was latched at that time, in a piece of its own
         """
@@ -110,6 +111,7 @@ class ReadAhead:
             self._generation += 1
             self._queue.clear()
             self._queued_bytes = self._queued_messages = 0
+            self._error = None
         self._loop.call_soon_threadsafe(self._restart, self._generation, from_ns, latched)
 
     def take(self) -> Piece | None:
@@ -132,7 +134,8 @@ class ReadAhead:
         try:
             self._loop.run_until_complete(self._serve())
         except BaseException as error:  # belongs to the thread that plays
-            self._fail(error)
+            self._error = error
+            self._on_news()
         finally:
             self._loop.close()
             self._opened.set()
@@ -149,27 +152,27 @@ class ReadAhead:
             await self._stop_reading()
 
     def _restart(self, generation: int, from_ns: int | None, latched: bool) -> None:
-        before = self._reading
-        self._reading = self._loop.create_task(self._read(before, generation, from_ns, latched))
+        if self._reading:
+            self._reading.cancel()
+        self._reading = self._loop.create_task(self._read(generation, from_ns, latched))
 
     async def _stop_reading(self) -> None:
         if self._reading:
             self._reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reading
+            await asyncio.wait([self._reading])
+        async with self._turn:
+            pass
 
-    async def _read(
-        self, before: asyncio.Task[None] | None, generation: int, from_ns: int | None,
-        latched: bool,
-    ) -> None:
-        if before:
-            before.cancel()
-            await asyncio.wait([before])
+    async def _read(self, generation: int, from_ns: int | None, latched: bool) -> None:
         try:
-            await self._read_from(generation, from_ns, latched)
+            async with self._turn:
+                await self._read_from(generation, from_ns, latched)
         except Exception as error:
-            if generation == self._generation:
-                self._fail(error)
+            with self._lock:
+                if generation != self._generation:
+                    return
+                self._error = error
+            self._on_news()
 
     async def _read_from(self, generation: int, from_ns: int | None, latched: bool) -> None:
         begin_ns = self.span_ns[0] if from_ns is None else from_ns
@@ -181,7 +184,8 @@ class ReadAhead:
                     self._put(generation, Piece(held, begin_ns, latched=True))
                 self._put(generation, Piece(*await first))
             finally:
-                first.cancel()
+                first.cancel()  # and has to be over before its batches can be closed
+                await asyncio.gather(first, return_exceptions=True)
             async for batch in batches:
                 while self._queued_bytes >= self._limit_bytes:
                     self._room.clear()
@@ -197,8 +201,4 @@ class ReadAhead:
             self._queue.append((piece, size))
             self._queued_bytes += size
             self._queued_messages += len(piece.messages)
-        self._on_news()
-
-    def _fail(self, error: BaseException) -> None:
-        self._error = error
         self._on_news()

@@ -1,4 +1,4 @@
-"""The to_mcap command: a selection of stored messages as one MCAP file; needs no ROS 2."""
+"""The to_mcap command: a selection of stored data as one MCAP file; needs no ROS 2."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from twinsight_replay.episode import Episode, history_of_environment
 from twinsight_replay.mcap_file import McapFile, Written
 from twinsight_replay.position import shown
 from twinsight_replay.topic_names import TopicNames
-from twinsight_store import labels as label
-from twinsight_store.connection import StoreSettings
 from twinsight_store.errors import RecordError
 from twinsight_store.exit_code import exit_code_of
-from twinsight_store.read import channels_of, read, span_of, with_records
+from twinsight_store.open_timeline import Align, TimelineSettings
 from twinsight_store.selection import Selection
 from twinsight_store.selection_arguments import (
     add_selection_arguments,
@@ -37,10 +36,13 @@ example:
   to_mcap --robot robot_05 --mission mission_42 --topic '/camera/*' --from -15m camera.mcap
 
 Messages keep their bytes, log and publish times and sequence numbers; channels keep schema,
-QoS and type hash. Where the selection has more than one robot, topics begin with the robot's
-id: /robot_05/camera/image_raw. OUT appears when it is complete.
+QoS and type hash. Metrics, events and alerts of the time come on /metrics/..., /events and
+/alerts. Where the selection has more than one robot, topics begin with the robot's id:
+/robot_05/camera/image_raw; where --align start lays missions of one robot side by side, with
+its mission too. OUT appears when it is complete.
 
-ReductStore's address is taken from TWINSIGHT_REDUCT_URL, its token from TWINSIGHT_REDUCT_TOKEN.
+ReductStore's address is taken from TWINSIGHT_REDUCT_URL, its token from TWINSIGHT_REDUCT_TOKEN,
+the database of the metrics from TWINSIGHT_POSTGRES_URL; where that is not set there are none.
 exit codes: 0 done, 1 failed, 2 bad usage, 3 nothing matched, 130 interrupted
 """
 _FILE_WIDTH = 200
@@ -63,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_selection_arguments(parser)
     parser.add_argument('out', metavar='OUT', type=Path, help='file to write')
+    parser.add_argument(
+        '--align', choices=[each.value for each in Align], default=Align.TIME.value,
+        help='several missions at their true times, or all from a common start',
+    )
+    parser.add_argument(
+        '--no-metrics', dest='metrics', action='store_false',
+        help='leave out metrics, events and alerts of the history',
+    )
     parser.add_argument('--force', action='store_true', help='replace OUT where it exists')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     return parser
@@ -70,13 +80,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     selection = selection_from(options)
-    settings = settings_from(options)
-    file = McapFile(options.out, options.force)
-    console = Console(stderr=True, highlight=False)
     unreadable: list[RecordError] = []
+    settings = TimelineSettings(
+        settings_from(options), history_of_environment() if options.metrics else None,
+        Align(options.align), unreadable.append,
+    )
+    file = McapFile(options.out, options.force)
     started_s = time.monotonic()
     try:
-        _export(selection, settings, file, console, unreadable)
+        with Episode(selection, settings) as episode:
+            _export(episode, file, selection)
     finally:
         file.discard()
     _print(file, options, time.monotonic() - started_s)
@@ -85,24 +98,17 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if unreadable else 0
 
 
-def _export(
-    selection: Selection,
-    settings: StoreSettings,
-    file: McapFile,
-    console: Console,
-    unreadable: list[RecordError],
-) -> None:
+def _export(episode: Episode, file: McapFile, selection: Selection) -> None:
     names = TopicNames()
-    channels = with_records(selection, settings, channels_of)
-    names.with_robot = len({robot_id for robot_id, _ in channels}) > 1
-    span = with_records(selection, settings, span_of)
+    names.tell_apart([robot_id for robot_id, _ in episode.channels], episode.shifts)
+    console = Console(stderr=True, highlight=False)
     console.print(
-        f'{selection.describe()}: writing {format_span(*span)}', markup=False, soft_wrap=True
+        f'{selection.describe()}: writing {format_span(*episode.span_ns)}',
+        markup=False, soft_wrap=True,
     )
-    with file, shown(console, span) as position:
-        for message in read(selection, settings, on_bad_record=unreadable.append):
-            robot_id = message.labels.get(label.ROBOT, '')
-            file.add(message, names.published(robot_id, message.channel.topic))
+    with file, shown(console, episode.span_ns) as position:
+        for message in episode:
+            file.add(message, names.published(names.source(message.labels), message.topic))
             position.move_to(message.receive_ns)
 
 

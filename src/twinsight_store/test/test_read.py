@@ -14,7 +14,7 @@ from twinsight_store import record_query
 from twinsight_store import record_source as source_module
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, RecordError
 from twinsight_store.message import Batch, Message
-from twinsight_store.read import read, span_of, with_records
+from twinsight_store.read import read
 from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 from twinsight_store.time_order import TimeOrder
@@ -164,9 +164,3 @@ def test_without_settings_the_environments_are_used(
     monkeypatch.delenv('TWINSIGHT_REDUCT_URL', raising=False)
     with pytest.raises(ConfigurationError, match='^TWINSIGHT_REDUCT_URL is not set'):
         next(read(Selection()))
-
-
-def test_one_question_is_answered_without_an_event_loop(long_drive: Store) -> None:
-    start_ns, end_ns = with_records(Selection(), long_drive.settings, span_of)
-    assert start_ns <= T0
-    assert T0 + 999 * 40 * MILLISECOND <= end_ns <= T0 + 1050 * 40 * MILLISECOND

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 
 END_OF_TIME_NS = (1 << 63) - 1
@@ -36,6 +37,37 @@ class Message(NamedTuple):
     def stamp_ns(self) -> int | None:
         """Return ``header.stamp`` in ns, or None where the type does not begin with a header."""
         return header_stamp_ns(self.data) if self.channel.stamped else None
+
+    @property
+    def topic(self) -> str:
+        """Return the topic's full name, as on the robot."""
+        return self.channel.topic
+
+    @property
+    def type_name(self) -> str:
+        """Return the type's name, for example ``nav_msgs/msg/Odometry``."""
+        return self.channel.type_name
+
+    @property
+    def robot_id(self) -> str:
+        """Return whose message it is; empty where that is not known."""
+        return self.labels.get(label.ROBOT, '')
+
+    @property
+    def mission_id(self) -> str:
+        """Return the mission that it was recorded in; empty where that is not known."""
+        return self.labels.get(label.MISSION, '')
+
+    def decoded(self) -> Any:
+        """
+        Return its fields, read by the definition that is stored with it; needs no ROS 2.
+
+        They are attributes (``message.decoded().pose.pose.position.x``); numeric arrays are
+        numpy's, which see the message's data without a copy. Raises RecordError.
+        """
+        from twinsight_store.decoder import decoded  # only who decodes needs its library
+
+        return decoded(self)
 
 
 class Batch(NamedTuple):

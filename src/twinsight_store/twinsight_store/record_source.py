@@ -120,10 +120,7 @@ class RecordSource:
             known += latest
             if latest:
                 break
-        last_us = max(
-            (integer_label(record, label.END_US, record.timestamp_us) for record in known),
-            default=first_us,
-        )
+        last_us = max((_end_us(record) for record in known), default=first_us)
         return (
             max(first_us * 1000, selection.from_ns or 0),
             min(last_us * 1000 + 999, selection.to_ns or last_us * 1000 + 999),
@@ -262,3 +259,11 @@ class RecordSource:
         if selection.to_ns is not None:
             stop_us = min(stop_us, -(-selection.to_ns // 1000) + layout.MAX_SHIFT_US)
         return start_us, stop_us
+
+
+def _end_us(record: FetchedRecord) -> int:
+    """Return when a record ends, as far as its labels tell; a wrong one is reported by others."""
+    try:
+        return integer_label(record, label.END_US, record.timestamp_us)
+    except RecordError:
+        return record.timestamp_us

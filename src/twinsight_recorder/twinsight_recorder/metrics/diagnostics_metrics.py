@@ -9,7 +9,7 @@ from twinsight_recorder.metrics.gate import Gate
 from twinsight_recorder.metrics.topic_metrics import Place
 from twinsight_store.cdr.fields import CdrRows
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import Value
+from twinsight_store.field_steps import Value
 from twinsight_store.metrics.columns import SampleColumns
 
 MOST_NAMES = 1000

@@ -17,7 +17,8 @@ from twinsight_recorder.metrics.topic_metrics import Place
 from twinsight_recorder.rate_limit import RateLimit
 from twinsight_store.cdr.fields import CdrFields
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import FieldPath, Leaf, Value
+from twinsight_store.field_path import FieldPath, Leaf
+from twinsight_store.field_steps import Value
 from twinsight_store.metrics.columns import SampleColumns
 
 _NO_FLOAT = ('int64', 'uint64')

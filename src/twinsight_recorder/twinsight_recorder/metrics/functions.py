@@ -13,7 +13,8 @@ import math
 import re
 
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import FieldPath, MalformedError
+from twinsight_store.field_path import FieldPath
+from twinsight_store.field_steps import MalformedError
 
 _CALL = re.compile(r'\s*(\w+)\s*\(\s*(.*?)\s*\)\s*')
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import math
 
 from twinsight_recorder.rate_limit import RateLimit
-from twinsight_store.field_path import Value
+from twinsight_store.field_steps import Value
 from twinsight_store.metrics.columns import SampleColumns
 
 

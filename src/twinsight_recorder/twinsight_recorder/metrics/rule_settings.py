@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from twinsight_recorder import setting_types as types
 from twinsight_recorder.metrics.functions import FUNCTIONS, Source
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import MalformedError
+from twinsight_store.field_steps import MalformedError
 from twinsight_store.metrics.columns import check_metric_name
 from twinsight_store.parameters import Settings, Text
 

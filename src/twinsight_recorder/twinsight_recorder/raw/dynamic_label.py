@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from twinsight_store.field_path import FieldPath, text_of, Value
+from twinsight_store.field_path import FieldPath
+from twinsight_store.field_steps import text_of, Value
 
 
 class DynamicLabel:

@@ -11,15 +11,8 @@ import struct
 from typing import Any
 
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import (
-    FieldPath,
-    hint,
-    Leaf,
-    MalformedError,
-    text_of,
-    type_name,
-    Value,
-)
+from twinsight_store.field_path import FieldPath, Leaf, type_name
+from twinsight_store.field_steps import hint, MalformedError, text_of, Value
 
 CHANGES = 'changes'
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {

@@ -17,7 +17,8 @@ from typing import Any
 from twinsight_store.cdr.plan import Every, NoPlanError, PathStep, Plan, Wanted
 from twinsight_store.cdr.steps import BODY, DamagedError, Step
 from twinsight_store.errors import RecordError
-from twinsight_store.field_path import decode, FieldPath, type_name, Value
+from twinsight_store.field_path import decode, FieldPath, type_name
+from twinsight_store.field_steps import Value
 
 ORDERS = {b'\0\0': '>', b'\0\1': '<'}
 """How the encapsulation of plain CDR begins → the byte order, as in struct."""

@@ -19,7 +19,8 @@ from rosidl_parser.definition import (
 
 from twinsight_store.cdr import steps as cdr_steps
 from twinsight_store.cdr.steps import Choice, Fixed, Run, SIZES, Step
-from twinsight_store.field_path import Key, type_name
+from twinsight_store.field_path import type_name
+from twinsight_store.field_steps import Key
 from twinsight_store.message_types import message_class
 
 _COUNT = Fixed('I', 4, 1, True)

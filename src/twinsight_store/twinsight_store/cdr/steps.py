@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import struct
 from typing import Any, NamedTuple
 
-from twinsight_store.field_path import text_of
+from twinsight_store.field_steps import text_of
 
 BODY = 4
 """Where the message begins: behind its encapsulation."""

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.field_path import Value
+from twinsight_store.field_steps import Value
 from twinsight_store.metrics.batch import MetricBatch
 from twinsight_store.metrics.fact import Fact, MetricInfo
 from twinsight_store.metrics.metric import normalised, Series

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from twinsight_store.field_path import Value
+from twinsight_store.field_steps import Value
 
 TEXT_LIMIT = 4096
 """A text of a metric has so many characters at most; longer ones are cut."""
