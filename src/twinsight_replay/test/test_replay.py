@@ -1,6 +1,5 @@
 """The replay command over real DDS, from a real ReductStore."""
 
-import asyncio
 from dataclasses import replace
 import json
 import signal
@@ -14,56 +13,16 @@ from twinsight_demo.comparison import compare
 from twinsight_demo.sighting import digest_of, Sighting
 
 from twinsight_replay.episode import open_episode
-from twinsight_store import labels
-from twinsight_store.channel import Channel, QOS_KEY
-from twinsight_store.connection import connect, URL_VARIABLE
-from twinsight_store.message_definition import definition
+from twinsight_store.connection import URL_VARIABLE
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.read import read
-from twinsight_store.record_builder import ChunkRules, RecordBuilder
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.selection import Selection
-from twinsight_store.writer import batches, StoreWriter
 from twinsight_tools.environment import environment
 
 START_NS = 1_700_000_000_000_000_000
 LATCHED = '- {reliability: reliable, durability: transient_local, history: keep_last, depth: 1}'
 BEST_EFFORT = '- {reliability: best_effort, durability: volatile, history: unknown, depth: 0}'
-
-
-def channel(topic, type_name='std_msgs/msg/String', qos=''):
-    encoding, text = definition(type_name) if type_name.startswith('std_') else ('ros2msg', b'')
-    return Channel(topic, type_name, encoding, text, 'cdr', {QOS_KEY: qos} if qos else {})
-
-
-def text(data):
-    """Return a String message as CDR, padded to four bytes as DDS delivers it."""
-    raw = data.encode() + b'\0'
-    cdr = b'\0\1\0\0' + len(raw).to_bytes(4, 'little') + raw
-    return cdr + bytes(-len(cdr) % 4)
-
-
-def store(settings, messages, robot='robot_05', mission='mission_42', compression=''):
-    """Write (channel, receive_ns, bytes) into the store."""
-    builders = {}
-    records = []
-    for where, receive_ns, data in messages:
-        if where.id not in builders:
-            builders[where.id] = RecordBuilder(
-                robot, where, labels.record_labels(robot, mission), ChunkRules(),
-                compression=compression,
-            )
-        records += builders[where.id].add(receive_ns, receive_ns, 0, data)
-    for builder in builders.values():
-        records += builder.flush()
-
-    async def write():
-        async with connect(settings) as connection:
-            writer = StoreWriter(await connection.bucket(create=True), settings)
-            for batch in batches(records):
-                assert not (await writer.write(batch)).refused
-
-    asyncio.run(write())
 
 
 @pytest.fixture
@@ -124,7 +83,7 @@ def sightings(settings, **selection):
 
 
 def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
-    store_settings, replay, witness
+    store_settings, store, channel, text, replay, witness
 ):
     odom, camera, robot = (
         channel('/odom'), channel('/camera', qos=BEST_EFFORT), channel('/map', qos=LATCHED),
@@ -135,7 +94,7 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
         if number % 3 == 0:
             big = text(f'camera {number} ' + 'x' * 70_000)
             messages.append((camera, START_NS + number * 10_000_000 + 3, big))
-    store(store_settings, messages)
+    store(messages)
     finish = witness([odom, camera, robot], '/replay')
     playing = replay('--robot', 'robot_05', '--mission', 'mission_42', '--prefix', '/replay')
     assert playing.end(60) == 0, playing.text()
@@ -153,7 +112,7 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
 
 
 def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
-    store_settings, replay, witness
+    store_settings, store, channel, text, replay, witness
 ):
     odom, camera = channel('/odom'), channel('/camera')
     cameras = replace(store_settings, bucket=f'{store_settings.bucket}-cameras')
@@ -163,8 +122,8 @@ def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
         (camera, START_NS + i * step_ns + step_ns // 2, text(f'image {i} ' + 'x' * 70_000))
         for i in range(50)
     ]
-    store(store_settings, odometry)
-    store(cameras, images, compression='zstd')
+    store(odometry)
+    store(images, settings=cameras, compression='zstd')
     finish = witness([odom, camera])
     playing = replay('--bucket', cameras.bucket, '--bucket', 'camras')
     assert playing.end(60) == 0, playing.text()
@@ -176,9 +135,9 @@ def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
     assert playing.text().count("has no bucket 'camras': reading the others") == 1
 
 
-def test_the_rate_divides_the_intervals(store_settings, replay, witness):
+def test_the_rate_divides_the_intervals(store, channel, text, replay, witness):
     odom = channel('/odom')
-    store(store_settings, [
+    store([
         (odom, START_NS + number * 100_000_000, text(str(number))) for number in range(41)
     ])
     finish = witness([odom])
@@ -189,10 +148,10 @@ def test_the_rate_divides_the_intervals(store_settings, replay, witness):
 
 
 def test_only_the_selected_span_and_topics_are_published_under_their_new_names(
-    store_settings, replay, witness
+    store, channel, text, replay, witness
 ):
     odom, scan = channel('/odom'), channel('/scan')
-    store(store_settings, [
+    store([
         (where, START_NS + number * 10_000_000, text(f'{where.topic} {number}'))
         for number in range(100) for where in (odom, scan)
     ])
@@ -210,8 +169,8 @@ def test_only_the_selected_span_and_topics_are_published_under_their_new_names(
     ]
 
 
-def test_what_is_not_there_is_said_with_what_there_is(store_settings, replay):
-    store(store_settings, [(channel('/odom'), START_NS, text('x'))])
+def test_what_is_not_there_is_said_with_what_there_is(store, channel, text, replay):
+    store([(channel('/odom'), START_NS, text('x'))])
     playing = replay('--robot', 'robot_05', '--mission', 'mission_43')
     assert playing.end(60) == 3
     [line] = playing.text().strip().splitlines()
@@ -243,9 +202,11 @@ def test_wrong_usage_is_one_line_and_code_2(replay, arguments, said):
     assert said in line
 
 
-def test_an_absent_type_is_one_line_and_the_rest_is_published(store_settings, replay, witness):
+def test_an_absent_type_is_one_line_and_the_rest_is_published(
+    store, channel, text, replay, witness
+):
     known, unknown = channel('/known'), channel('/unknown', 'strange_msgs/msg/Thing')
-    store(store_settings, [
+    store([
         (where, START_NS + number * 1_000_000, text(str(number)))
         for number in range(50) for where in (known, unknown)
     ])
@@ -258,8 +219,8 @@ def test_an_absent_type_is_one_line_and_the_rest_is_published(store_settings, re
     assert (report['published'], report['not_published']) == (50, 50)
 
 
-def test_interrupting_ends_with_130_and_says_what_was_played(store_settings, replay):
-    store(store_settings, [
+def test_interrupting_ends_with_130_and_says_what_was_played(store, channel, text, replay):
+    store([
         (channel('/odom'), START_NS + number * 1_000_000_000, text('x')) for number in range(60)
     ])
     playing = replay('--discovery-time', '0', patience=0)

@@ -27,6 +27,10 @@ class Controls:
         """Return what the player does."""
         return self._player.status()
 
+    def end(self) -> None:
+        """Do nothing any more; called when the player runs no more, or never did."""
+        self._player.end()
+
     def pause(self) -> None:
         """Stand still."""
         self._ask(partial(self._player.set_paused, True), False)

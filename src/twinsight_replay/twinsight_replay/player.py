@@ -85,7 +85,7 @@ class Player:
                 self._obey()
                 self._turn()
         finally:
-            self._end()
+            self.end()
 
     def status(self) -> Status:
         """Return what it does; from any thread."""
@@ -119,6 +119,15 @@ class Player:
             self._commands.append((command, answer))
         self._wakeup.set()
         return answer
+
+    def end(self) -> None:
+        """Cancel what is asked for, now and later; called by who runs it, or never will."""
+        self._finished = True
+        with self._lock:
+            self._has_ended = True
+        self._end_burst()
+        for _, answer in self._commands:
+            answer.cancel()
 
     def close(self) -> None:
         """End run() soon; from any thread or a signal handler."""
@@ -301,14 +310,6 @@ class Player:
         if self._burst:
             self._burst.end()
             self._burst = None
-
-    def _end(self) -> None:
-        self._finished = True
-        with self._lock:
-            self._has_ended = True
-        self._end_burst()
-        for _, answer in self._commands:
-            answer.cancel()
 
 
 class Burst:

@@ -104,8 +104,8 @@ class Replay:
             self._player = player = Player(feed, sink, wakeup, self._options)
             controls = Controls(player)
             status = StatusTopic(
-                self._node, lambda: self._publishers.not_published,
-                lambda: self._bad_records.count, lambda: feed.queued,
+                self._node, self._publishers, lambda: self._bad_records.count,
+                lambda: feed.queued,
             )
             with RosSide(self._node, controls, status, clock, self._settings.clock):
                 self._wait_for_subscribers()
@@ -114,6 +114,8 @@ class Replay:
         self._report()
         if interrupted and not self._options.stay:
             return INTERRUPTED
+        if self._bad_records.count:
+            return 1
         is_any = any(each.publisher for each in self._publishers.topics if each.messages)
         return 0 if is_any or self._options.stay else 1
 

@@ -9,6 +9,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 
 from twinsight_replay.controls import Controls
 from twinsight_replay.live_parameters import LiveParameters
@@ -39,7 +40,8 @@ class RosSide:
             node.create_timer(1 / clock_hz, self._tell_time, clock=steady)
         self._executor = MultiThreadedExecutor(_THREADS)
         self._executor.add_node(node)
-        self._thread = threading.Thread(target=self._executor.spin, name='twinsight-serve')
+        self._over: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, name='twinsight-serve')
 
     def __enter__(self) -> RosSide:
         self._thread.start()
@@ -51,9 +53,14 @@ class RosSide:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._controls.end()  # or who asked before it played would wait for ever, and we for them
         self._tell_status()
-        self._executor.shutdown()
+        # The executor's shutdown() would take from callbacks that still run what they need.
+        self._over.set_result(None)
         self._thread.join()
+
+    def _serve(self) -> None:
+        self._executor.spin_until_future_complete(self._over)
 
     def _tell_status(self) -> None:
         status = self._controls.status()
@@ -61,6 +68,5 @@ class RosSide:
         self._parameters.tell(status)
 
     def _tell_time(self) -> None:
-        status = self._controls.status()
-        if self._clock and status.state is not State.STARTING:
-            self._clock.tell(status.position_ns)
+        if self._clock and self._controls.status().state is not State.STARTING:
+            self._clock.follow(lambda: self._controls.status().position_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import threading
 
 from rclpy.node import Node
@@ -27,6 +28,10 @@ class SimClock:
 
     def tell(self, position_ns: int) -> None:
         """Publish a position, or the latest one where that is later."""
+        self.follow(lambda: position_ns)
+
+    def follow(self, position_ns: Callable[[], int]) -> None:
+        """Publish a position as tell() does; no jump comes between reading and publishing it."""
         with self._lock:
-            self._latest_ns = max(self._latest_ns, position_ns)
+            self._latest_ns = max(self._latest_ns, position_ns())
             self._publisher.publish(Clock(clock=to_msg(self._latest_ns)))

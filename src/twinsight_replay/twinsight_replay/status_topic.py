@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 from twinsight_interfaces.msg import ReplayStatus
 from twinsight_replay.playing import State, Status
 from twinsight_replay.ros_times import to_msg
+from twinsight_replay.topic_publishers import TopicPublishers
 
 PERIOD_S = 0.1
 
@@ -27,22 +28,21 @@ class StatusTopic:
     """
     Publishes statuses.
 
-    not_published, unreadable  return counts; queued returns messages and bytes
+    unreadable  returns a count; queued returns messages and bytes
     """
 
     def __init__(
-        self, node: Node, not_published: Callable[[], int], unreadable: Callable[[], int],
+        self, node: Node, publishers: TopicPublishers, unreadable: Callable[[], int],
         queued: Callable[[], tuple[int, int]],
     ) -> None:
         self._publisher = node.create_publisher(ReplayStatus, '~/status', 10)
-        self._not_published = not_published
+        self._publishers = publishers
         self._unreadable = unreadable
         self._queued = queued
 
     def tell(self, status: Status) -> None:
         """Publish a status."""
         queued, queued_bytes = self._queued()
-        not_published = self._not_published()
         self._publisher.publish(ReplayStatus(
             header=Header(stamp=to_msg(time.time_ns())),
             state=_STATES[status.state],
@@ -53,9 +53,9 @@ class StatusTopic:
             end=to_msg(status.end_ns),
             lag=status.lag_ns / 1e9,
             loop=status.loop,
-            published=status.messages - not_published,
-            published_bytes=status.bytes,
-            not_published=not_published,
+            published=self._publishers.published,
+            published_bytes=self._publishers.published_bytes,
+            not_published=self._publishers.not_published,
             unreadable=self._unreadable(),
             queued=queued,
             queued_bytes=queued_bytes,

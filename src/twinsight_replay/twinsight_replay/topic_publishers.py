@@ -52,6 +52,8 @@ class TopicPublishers:
     Publishes stored bytes, unchanged, under the names that TopicNames gives.
 
     on_problem is called once for each topic that cannot be published; the others go on.
+
+    published, published_bytes, not_published  what publish() did; any thread may read it
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class TopicPublishers:
         self._node = node
         self._names = names
         self._on_problem = on_problem
-        self.not_published = 0
+        self.published = self.published_bytes = self.not_published = 0
         self._by_source: dict[tuple[tuple[str, str], str], Published] = {}
         self._by_name: dict[str, Published] = {}
 
@@ -90,6 +92,8 @@ class TopicPublishers:
         else:
             topic.publisher.publish(data)
             topic.timing.add(late_ns)
+            self.published += 1
+            self.published_bytes += len(data)
 
     def latch(self, message: Message, data: bytes) -> None:
         """Publish a message from before, which is not counted with those that are played."""

@@ -12,6 +12,9 @@ class Wakeup:
     A flag that a thread waits for; setting it takes no lock, so a signal handler may.
 
     pending  whether it was set; cheap to look at
+
+    The pipe is never full of what is not pending, or who waits for a time would never sleep: so
+    it is filled before and emptied after ``pending`` changes.
     """
 
     def __init__(self) -> None:
@@ -22,16 +25,16 @@ class Wakeup:
 
     def set(self) -> None:
         """Wake the thread that waits, or that will."""
-        self.pending = True
         with suppress(BlockingIOError):  # it is full, so it wakes
             os.write(self._in, b'\0')
+        self.pending = True
 
     def clear(self) -> None:
         """Wait for the next one; what was set before has been seen."""
+        self.pending = False
         with suppress(BlockingIOError):
             while os.read(self._out, 4096):
                 pass
-        self.pending = False
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Return when it is set, or after a time."""
