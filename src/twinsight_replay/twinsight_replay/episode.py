@@ -72,9 +72,11 @@ def open_episode(
     )
 
 
-def history_of_environment() -> PostgresSettings | None:
+def history_of_environment(patience_s: float = 60.0) -> PostgresSettings | None:
     """Return where metrics and events are, None where the environment does not say."""
-    return PostgresSettings.from_environment() if os.environ.get(URL_VARIABLE) else None
+    if not os.environ.get(URL_VARIABLE):
+        return None
+    return PostgresSettings.from_environment(patience_s=patience_s)
 
 
 class Episode:

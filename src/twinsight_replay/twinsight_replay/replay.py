@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 import json
-import os
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from rich.console import Console
 from twinsight_replay import report, status_line
 from twinsight_replay.bad_records import BadRecords
 from twinsight_replay.controls import Controls
+from twinsight_replay.episode import history_of_environment
 from twinsight_replay.keyboard import Keyboard
 from twinsight_replay.player import Player
 from twinsight_replay.read_ahead import ReadAhead
@@ -34,7 +34,7 @@ from twinsight_replay.wakeup import Wakeup
 from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.exit_code import exit_code_of, INTERRUPTED
-from twinsight_store.history.postgres import PostgresSettings, URL_VARIABLE
+from twinsight_store.history.postgres import URL_VARIABLE
 from twinsight_store.open_timeline import Align, open_timeline, TimelineSettings
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection_arguments import join_relative_times
@@ -109,9 +109,11 @@ class Replay:
             )
             with RosSide(self._node, controls, status, clock, self._settings.clock):
                 self._wait_for_subscribers()
-                interrupted = self._play(controls)
-                self._publishers.finish()
-        self._report()
+                try:
+                    interrupted = self._play(controls)
+                finally:
+                    self._publishers.finish()
+                    self._report()
         if interrupted and not self._options.stay:
             return INTERRUPTED
         if self._bad_records.count:
@@ -142,10 +144,10 @@ class Replay:
             bucket=first, more_buckets=tuple(more), patience_s=_PATIENCE_S
         )
         history = None
-        if self._settings.metrics and URL_VARIABLE in os.environ:
-            history = PostgresSettings.from_environment(patience_s=_PATIENCE_S)
-        elif self._settings.metrics:
-            self._log.info(f'metrics and events are not played: {URL_VARIABLE} is not set')
+        if self._settings.metrics:
+            history = history_of_environment(_PATIENCE_S)
+            if history is None:
+                self._log.info(f'metrics and events are not played: {URL_VARIABLE} is not set')
         return TimelineSettings(
             records, history, Align(self._settings.align), self._bad_records.add
         )
