@@ -27,6 +27,7 @@ from twinsight_replay.ros_times import to_msg, to_ns
 from twinsight_store import labels
 from twinsight_store.channel import Channel, QOS_KEY
 from twinsight_store.connection import connect, StoreSettings, URL_VARIABLE
+from twinsight_store.history.postgres import URL_VARIABLE as POSTGRES_URL_VARIABLE
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
@@ -235,6 +236,12 @@ class Operator:
 
     def _look(self, topic: str, data: bytes, info: dict[str, Any]) -> None:
         self._arrived.append(Seen(info['source_timestamp'], topic, data))
+
+
+@pytest.fixture(autouse=True)
+def _without_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep out what a server of this machine holds; a test names a database of its own."""
+    monkeypatch.setenv(POSTGRES_URL_VARIABLE, '')  # were it absent, tools/run would fill it in
 
 
 @pytest.fixture

@@ -289,7 +289,7 @@ def test_a_loop_begins_again_at_the_end():
     playing = Playing(at(0, 100, 200), PlayOptions(loop=True, offset_ns=50))
     playing.on(330, 'stop')
     assert playing.run() == [(53, 100), (153, 200), (206, 100), (306, 200)]
-    assert [jump[1:] for jump in playing.jumps] == [(LOOP, 203, 50), (LOOP, 203, 50)]
+    assert [jump[1:] for jump in playing.jumps] == [(LOOP, 200, 50), (LOOP, 200, 50)]
     assert playing.player.status().loop == 2
 
 
@@ -310,9 +310,9 @@ def test_stopped_or_at_the_end_it_ends_or_stays_and_obeys():
     again = playing.on(4_000, 'play', PlayOptions(offset_ns=300, duration_ns=100))
     playing.at(5_000, playing.player.close)
     assert playing.run()[10:] == [(3_000, 800), (3_103, 900), (4_000, 300), (4_103, 400)]
-    assert (status[0].state, status[0].position_ns) == (State.FINISHED, T0 + 903)
+    assert (status[0].state, status[0].position_ns) == (State.FINISHED, T0 + 900)
     assert (refused, again) == ([False], [True])
-    assert playing.jumps == [(3_000, SEEK, 903, 800), (4_000, PLAY, 903, 300)]
+    assert playing.jumps == [(3_000, SEEK, 900, 800), (4_000, PLAY, 900, 300)]
 
 
 def test_a_part_that_is_empty_is_an_error_of_who_asks_and_playing_stays():

@@ -58,6 +58,7 @@ class Player:
         self._lock = threading.Lock()
         self._has_ended = False
         self._closing = False
+        self._prepared = False
         self._finished = False
         self._started = False
         self._starved = False
@@ -74,12 +75,18 @@ class Player:
         self._bytes = 0
         self._late_ns = 0
 
+    def prepare(self) -> None:
+        """Let the feed read, so that playing begins with much at hand; before run(), or in it."""
+        self._prepared = True
+        self._at_first = not self._options.offset_ns
+        self._begin(None if self._at_first else self._start_ns)
+
     def run(self) -> None:
         """Play until the end, or until close(); raises what the feed and the sink raise."""
         try:
+            if not self._prepared:
+                self.prepare()
             self._not_before_ns = self._clock.now_ns() + self._options.delay_ns
-            self._at_first = not self._options.offset_ns
-            self._begin(None if self._at_first else self._start_ns)
             while not self._closing and (self._options.stay or not self._finished):
                 self._wakeup.clear()
                 self._obey()
@@ -101,7 +108,7 @@ class Player:
         else:
             state = State.PLAYING
         return Status(
-            state, keeper.paused, keeper.rate, keeper.position_ns(), self._start_ns, self._end_ns,
+            state, keeper.paused, keeper.rate, self._position_ns(), self._start_ns, self._end_ns,
             self._late_ns, self._loop, self._played, self._bytes,
         )
 
@@ -165,7 +172,7 @@ class Player:
         """Go to a recorded time; what is before the start means the start. Answers whether."""
         if to_ns <= self._end_ns:
             self._at_first = False
-            self._jump(Reason.SEEK, max(to_ns, self._start_ns))
+            self._jump(Jump(Reason.SEEK, self._position_ns(), max(to_ns, self._start_ns)))
         answer.set_result(to_ns <= self._end_ns)
 
     def stop(self, answer: Future[Any]) -> None:
@@ -181,8 +188,9 @@ class Player:
         """
         is_at_end = self._finished
         if is_at_end:
+            from_ns = self._position_ns()
             self._choose(options)
-            self._jump(Reason.PLAY, self._start_ns)
+            self._jump(Jump(Reason.PLAY, from_ns, self._start_ns))
         answer.set_result(is_at_end)
 
     # Playing
@@ -286,25 +294,28 @@ class Player:
         self._keeper.jump(self._known_ns)
         self._feed.start(from_ns, self._options.latched)
 
-    def _jump(self, reason: Reason, to_ns: int) -> None:
+    def _jump(self, jump: Jump) -> None:
         self._end_burst()
-        from_ns = self._keeper.position_ns()
-        self._begin(to_ns)
-        self._sink.jump(Jump(reason, from_ns, to_ns))
+        self._begin(jump.to_ns)
+        self._sink.jump(jump)
 
     def _finish(self) -> None:
         """Begin again, or stop."""
         if self._options.loop and self._played > self._played_before_loop:
             self._loop += 1
             self._played_before_loop = self._played
-            self._jump(Reason.LOOP, self._start_ns)
+            self._jump(Jump(Reason.LOOP, self._position_ns(), self._start_ns))
         else:
             self._stop()
 
     def _stop(self) -> None:
         self._end_burst()
         self._finished = True
-        self._keeper.jump(self._keeper.position_ns())
+        self._keeper.jump(self._position_ns())
+
+    def _position_ns(self) -> int:
+        """Return the position; its keeper runs over the end before the end is noticed."""
+        return min(self._keeper.position_ns(), self._end_ns)
 
     def _end_burst(self) -> None:
         if self._burst:

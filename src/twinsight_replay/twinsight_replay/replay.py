@@ -102,6 +102,7 @@ class Replay:
                 self._restamp(feed) if self._settings.now else None, self._clock_topics(),
             )
             self._player = player = Player(feed, sink, wakeup, self._options)
+            player.prepare()
             controls = Controls(player)
             status = StatusTopic(
                 self._node, self._publishers, lambda: self._bad_records.count,
