@@ -1,16 +1,34 @@
-"""The parameters that change a replay while it runs: rate and paused."""
+"""The node's parameters while it runs: all can be read, rate and paused be changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import threading
 
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from twinsight_replay.controls import Controls
 from twinsight_replay.playing import Status
+from twinsight_replay.replay_settings import ReplaySettings
+
+_LIVE = ('rate', 'paused')
+
+
+def declare_all(node: Node, settings: ReplaySettings) -> None:
+    """Declare what was not given, so that tools list every parameter with its value."""
+    for name, field in ReplaySettings.model_fields.items():
+        key, value = field.alias or name, getattr(settings, name)
+        if isinstance(value, tuple):
+            value = list(value) or ''  # ROS has no empty list without a type
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = int(value)
+        if value is not None and not node.has_parameter(key):
+            node.declare_parameter(key, value, ParameterDescriptor(
+                description=field.description or '', read_only=key not in _LIVE,
+                dynamic_typing=True,
+            ))
 
 
 class LiveParameters:

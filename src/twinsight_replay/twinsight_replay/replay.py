@@ -19,6 +19,7 @@ from twinsight_replay.bad_records import BadRecords
 from twinsight_replay.controls import Controls
 from twinsight_replay.episode import history_of_environment
 from twinsight_replay.keyboard import Keyboard
+from twinsight_replay.live_parameters import declare_all
 from twinsight_replay.player import Player
 from twinsight_replay.read_ahead import ReadAhead
 from twinsight_replay.replay_arguments import given, parser
@@ -66,6 +67,7 @@ def _run(arguments: list[str]) -> int:
         )
     parameters = {name: each.value for name, each in node.get_parameters_by_prefix('').items()}
     settings = settings_of(parameters, given(options), ros)
+    declare_all(node, settings)
     # The threads that read ahead and that serve must not hold up the one that publishes.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     return Replay(node, settings, getattr(options, 'json', False)).run()
@@ -147,8 +149,6 @@ class Replay:
         history = None
         if self._settings.metrics:
             history = history_of_environment(_PATIENCE_S)
-            if history is None:
-                self._log.info(f'metrics and events are not played: {URL_VARIABLE} is not set')
         return TimelineSettings(
             records, history, Align(self._settings.align), self._bad_records.add
         )
@@ -163,6 +163,8 @@ class Replay:
                 self._publishers.announce(labels, channel)
         for topic in self._names.unused([channel.topic for _, channel in feed.channels]):
             self._log.warning(f'--remap {topic}: the selection has no such topic')
+        if self._settings.metrics and history_of_environment() is None:
+            self._log.info(f'metrics and events are not played: {URL_VARIABLE} is not set')
         span = format_span(*feed.span_ns)
         self._console.print(f'{self._selection.describe()}: playing {span}', highlight=False)
 
