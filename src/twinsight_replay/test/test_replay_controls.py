@@ -121,8 +121,8 @@ def test_pausing_and_the_rate_follow_services_and_parameters(
     for name, value, reason in (
         ('paused', 'no', 'paused no: accepted is true or false'),
         ('rate', 'fast', 'rate fast: accepted is a number above 0'),
-        ('loop', True, 'loop: only rate and paused can be changed while it plays'),
-        ('robot', 'robot_07', 'robot: only rate and paused can be changed while it plays'),
+        ('loop', True, 'Trying to set a read-only parameter: loop.'),
+        ('robot', 'robot_07', 'Trying to set a read-only parameter: robot.'),
     ):
         refused = operator.set(name, value)
         assert (refused.successful, refused.reason) == (False, reason)
