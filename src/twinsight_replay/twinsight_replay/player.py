@@ -8,7 +8,7 @@ hands it to a sink. The rules of the controls are those of rosbag2's player.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 import math
 import threading
@@ -64,7 +64,7 @@ class Player:
         self._starved = False
         self._at_first = False  # the position is that of the first message, not known yet
         self._not_before_ns = 0
-        self._messages: list[Message] = []
+        self._messages: Sequence[Message] = []
         self._next = 0
         self._known_ns = 0
         self._is_last = False

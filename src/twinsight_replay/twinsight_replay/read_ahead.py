@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     latched   whether they are older than where reading began, and hold there
     """
 
-    messages: list[Message]
+    messages: Sequence[Message]
     until_ns: int
     latched: bool = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
+import gc
 import json
 import signal
 import sys
@@ -21,7 +21,7 @@ from twinsight_replay.episode import history_of_environment
 from twinsight_replay.keyboard import Keyboard
 from twinsight_replay.live_parameters import declare_all
 from twinsight_replay.player import Player
-from twinsight_replay.read_ahead import ReadAhead
+from twinsight_replay.reading_process import ReadingProcess
 from twinsight_replay.replay_arguments import given, parser
 from twinsight_replay.replay_settings import ReplaySettings, settings_of
 from twinsight_replay.restamp import Restamp
@@ -36,7 +36,7 @@ from twinsight_store import labels as label
 from twinsight_store.connection import StoreSettings
 from twinsight_store.exit_code import exit_code_of, INTERRUPTED
 from twinsight_store.history.postgres import URL_VARIABLE
-from twinsight_store.open_timeline import Align, open_timeline, TimelineSettings
+from twinsight_store.open_timeline import Align, TimelineSettings
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import format_span
@@ -91,12 +91,12 @@ class Replay:
             reserved['/clock'] = 'the replay itself tells the time there'
         self._publishers = TopicPublishers(node, self._names, self._log.error, reserved)
         self._bad_records = BadRecords(self._log.error)
-        self._timeline = partial(open_timeline, self._selection, self._timeline_settings())
 
     def run(self) -> int:
         """Play; return the exit code."""
         wakeup = Wakeup()
-        with ReadAhead(self._timeline, wakeup.set, int(self._settings.read_ahead)) as feed:
+        settings, limit_bytes = self._timeline_settings(), int(self._settings.read_ahead)
+        with ReadingProcess(self._selection, settings, wakeup.set, limit_bytes) as feed:
             self._announce(feed)
             clock = self._clock()
             sink = RosSink(
@@ -138,6 +138,9 @@ class Replay:
             shown.enter_context(status_line.shown(self._console, controls.status))
             if self._settings.keyboard:
                 shown.enter_context(Keyboard(controls, self._console.print))
+            # A full collection of garbage takes as long as a hundred messages.
+            gc.collect()
+            gc.freeze()
             self._player.run()
         return bool(interrupted)
 
@@ -153,7 +156,7 @@ class Replay:
             records, history, Align(self._settings.align), self._bad_records.add
         )
 
-    def _announce(self, feed: ReadAhead) -> None:
+    def _announce(self, feed: ReadingProcess) -> None:
         """Make the publishers of all that there is, and say what will be played."""
         self._names.tell_apart([robot_id for robot_id, _ in feed.channels], feed.shifts)
         for robot_id, channel in feed.channels:
@@ -175,7 +178,7 @@ class Replay:
     def _clock_topics(self) -> tuple[str, ...]:
         return ('*',) if self._settings.clock_topics_all else self._settings.clock_topics
 
-    def _restamp(self, feed: ReadAhead) -> Restamp:
+    def _restamp(self, feed: ReadingProcess) -> Restamp:
         offset_ns = time.time_ns() - time.monotonic_ns()
         return Restamp(
             lambda recorded_ns: self._player.clock_at(recorded_ns) + offset_ns, feed.shifts,

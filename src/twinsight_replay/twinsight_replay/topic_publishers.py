@@ -8,6 +8,7 @@ import time
 from types import MappingProxyType
 
 from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -24,6 +25,9 @@ _VOLATILE_DEPTH = 1000
 """Messages that wait for a slow subscriber; recorded depths are often not known."""
 
 _STATIC_TRANSFORMS_DEPTH = 100
+_NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+"""An executor looks at each event of each publisher whenever it does anything."""
+
 _POLL_S = 0.05
 _LONGEST_CONNECTING_S = 4.0
 _SETTLE_S = 0.5
@@ -172,7 +176,9 @@ class TopicPublishers:
             return topic
         try:
             cls = message_class(channel.type_name)
-            topic.publisher = self._node.create_publisher(cls, name, _qos(channel))
+            topic.publisher = self._node.create_publisher(
+                cls, name, _qos(channel), event_callbacks=_NO_EVENTS
+            )
         except UnknownTypeError as error:
             self._on_problem(f'topic {name} is not published: {error}')
         return topic

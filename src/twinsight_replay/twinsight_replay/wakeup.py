@@ -36,6 +36,10 @@ class Wakeup:
             while os.read(self._out, 4096):
                 pass
 
+    def fileno(self) -> int:
+        """Return what select() takes; it is readable while it is set."""
+        return self._out
+
     def wait(self, timeout_s: float | None = None) -> None:
         """Return when it is set, or after a time."""
         select.select([self._out], [], [], timeout_s)
