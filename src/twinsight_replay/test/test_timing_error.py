@@ -24,3 +24,14 @@ def test_memory_of_the_distribution_does_not_grow_with_the_messages():
     for number in range(100_000):
         error.add(number * 9_973)
     assert len(error._buckets) < 32 * 64
+
+
+def test_several_together_are_as_one_that_counted_all():
+    parts, whole = [TimingError(), TimingError()], TimingError()
+    for number in range(1, 2_001):
+        parts[number % 3 == 0].add(number * number)
+        whole.add(number * number)
+    together = TimingError.of_all(parts)
+    assert together.count == whole.count
+    for part in (0.01, 0.5, 0.99, 1.0):
+        assert together.quantile_ns(part) == whole.quantile_ns(part)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 from itertools import accumulate
+from mmap import mmap
 import pickle
 import socket
 import struct
@@ -54,46 +55,52 @@ def send(stream: socket.socket, kind: Kind, content: Any, data: bytes = b'') -> 
 
 
 class Buffers:
-    """Memory for the data of frames, used again, as fresh memory is slow to fill and to free."""
+    """
+    Memory for the data of frames, used again, as fresh memory is slow to fill and to free.
+
+    It is mapped: a bytearray would be filled with zeros first, while no other thread runs.
+    """
 
     def __init__(self) -> None:
-        self._free: deque[bytearray] = deque(maxlen=_POOL)
+        self._free: deque[mmap] = deque(maxlen=_POOL)
 
-    def take(self, size: int) -> bytearray:
+    def take(self, size: int) -> mmap:
         """Return a buffer of that size at least."""
         for _ in range(len(self._free)):
             buffer = self._free.popleft()
             if len(buffer) >= size:
                 return buffer
             self._free.append(buffer)
-        return bytearray(1 << max(16, (size - 1).bit_length()))
+        return mmap(-1, 1 << max(16, (size - 1).bit_length()))
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: mmap) -> None:
         """Take a buffer whose data nobody needs any more."""
         self._free.append(buffer)
 
 
-def receive(stream: socket.socket, buffers: Buffers) -> tuple[Kind, Any, bytearray] | None:
-    """Return the next frame, or None where the other side is gone."""
-    head = _exactly(stream, bytearray(_HEAD.size), _HEAD.size)
-    if head is None:
+def receive(stream: socket.socket, buffers: Buffers) -> tuple[Kind, Any, mmap | None] | None:
+    """Return the next frame, its data None where it has none; None where nobody sends any more."""
+    head = bytearray(_HEAD.size)
+    if not _fill(stream, head, _HEAD.size):
         return None
     kind, head_size, size = _HEAD.unpack(head)
-    content = _exactly(stream, bytearray(head_size), head_size)
-    data = _exactly(stream, buffers.take(size) if size else bytearray(), size)
-    if content is None or data is None:
+    content = bytearray(head_size)
+    data = buffers.take(size) if size else None
+    if not _fill(stream, content, head_size) or (data and not _fill(stream, data, size)):
         return None
     return Kind(kind), pickle.loads(content), data
 
 
-def _exactly(stream: socket.socket, buffer: bytearray, size: int) -> bytearray | None:
-    view, filled = memoryview(buffer), 0
-    while filled < size:
-        got = stream.recv_into(view[filled:size], 0, socket.MSG_WAITALL)
-        if not got:
-            return None
-        filled += got
-    return buffer
+def _fill(stream: socket.socket, buffer: bytearray | mmap, size: int) -> bool:
+    """Receive so many bytes; return whether they came."""
+    filled = 0
+    with memoryview(buffer) as view:
+        while filled < size:
+            got = stream.recv_into(view[filled:size], 0, socket.MSG_WAITALL)
+            if not got:
+                return False
+            filled += got
+    return True
 
 
 class PieceSender:
@@ -140,7 +147,7 @@ class PieceReceiver:
         self._buffers = buffers
         self._channels: list[Channel] = []
 
-    def piece(self, content: Any, data: bytearray) -> tuple[int, Piece, int]:
+    def piece(self, content: Any, data: mmap | None) -> tuple[int, Piece, int]:
         """Return a piece with its generation and the size of its data."""
         generation, until_ns, latched, fresh, labels, columns = content
         self._channels += fresh
@@ -153,7 +160,7 @@ class PackedMessages(Sequence[Message]):
 
     def __init__(
         self, channels: Sequence[Channel], labels: Sequence[dict[str, str]],
-        columns: Sequence[array[int]], data: bytearray, buffers: Buffers,
+        columns: Sequence[array[int]], data: mmap | None, buffers: Buffers,
     ) -> None:
         self._channels = channels
         self._labels = labels
@@ -162,7 +169,7 @@ class PackedMessages(Sequence[Message]):
             self._ends,
         ) = columns
         self._data = data
-        self._view = memoryview(data)
+        self._view = memoryview(data or b'')
         self._buffers = buffers
 
     def __len__(self) -> int:
@@ -189,6 +196,6 @@ class PackedMessages(Sequence[Message]):
         )
 
     def __del__(self) -> None:
-        if self._data:
+        if self._data is not None:
             self._view.release()
             self._buffers.give_back(self._data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+import os
 import pickle
 import select
 import signal
@@ -16,6 +17,9 @@ from twinsight_replay.read_ahead import ReadAhead
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.errors import RecordError
 from twinsight_store.open_timeline import open_timeline
+
+_NICE = 10
+"""What is read is needed later; who plays is not to wait for a processor."""
 
 _OWN_BYTES = 8_000_000
 """What is read before it may be sent; what has been sent is bounded by the other side."""
@@ -95,6 +99,7 @@ def _portable(error: Exception) -> Any:
 def main() -> None:
     """Read for the process at the other end of the stream whose number is the argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICE)
     with socket.socket(fileno=int(sys.argv[1])) as stream:
         _Child(stream).run()
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from mmap import mmap
 import socket
 import subprocess
 import sys
@@ -140,7 +141,7 @@ class ReadingProcess:
             ))
 
     def _accept(
-        self, pieces: PieceReceiver, kind: Kind, content: Any, data: bytearray
+        self, pieces: PieceReceiver, kind: Kind, content: Any, data: mmap | None
     ) -> BaseException | None:
         """Take a frame; return the error that ended reading for good."""
         if kind is Kind.PIECE:

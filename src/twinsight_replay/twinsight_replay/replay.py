@@ -41,7 +41,7 @@ from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import format_span
 
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.000_5
 _PATIENCE_S = 1e9  # once it plays, a store that is away is waited for
 _WIDTH = 110
 

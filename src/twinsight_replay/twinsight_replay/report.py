@@ -8,6 +8,7 @@ from typing import Any
 from rich.filesize import decimal
 from rich.table import Table
 
+from twinsight_replay.timing_error import TimingError
 from twinsight_replay.topic_publishers import Published
 
 
@@ -38,10 +39,12 @@ def as_dict(topics: Sequence[Published], unreadable: int) -> dict[str, Any]:
 
     unreadable  records that could not be read
     """
+    whole = TimingError.of_all(topic.timing for topic in topics)
     return {
         'published': sum(topic.messages for topic in topics if topic.publisher is not None),
         'not_published': sum(topic.messages for topic in topics if topic.publisher is None),
         'unreadable': unreadable,
+        **_late(whole),
         'topics': [
             {
                 'topic': topic.name,
@@ -50,10 +53,16 @@ def as_dict(topics: Sequence[Published], unreadable: int) -> dict[str, Any]:
                 'messages': topic.messages,
                 'bytes': topic.bytes,
                 'latched': topic.latched,
-                'late_p50_ns': topic.timing.quantile_ns(0.5),
-                'late_p99_ns': topic.timing.quantile_ns(0.99),
-                'late_max_ns': topic.timing.max_ns,
+                **_late(topic.timing),
             }
             for topic in topics
         ],
+    }
+
+
+def _late(timing: TimingError) -> dict[str, int]:
+    return {
+        'late_p50_ns': timing.quantile_ns(0.5),
+        'late_p99_ns': timing.quantile_ns(0.99),
+        'late_max_ns': timing.max_ns,
     }

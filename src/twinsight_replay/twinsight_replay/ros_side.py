@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 
 from twinsight_replay.controls import Controls
 from twinsight_replay.live_parameters import LiveParameters
+from twinsight_replay.periodic import Periodic
 from twinsight_replay.playing import State
 from twinsight_replay.services import Services
 from twinsight_replay.sim_clock import SimClock
@@ -34,10 +33,9 @@ class RosSide:
         self._clock = clock
         self._services = Services(node, controls)
         self._parameters = LiveParameters(node, controls)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's own may be what we publish
-        node.create_timer(PERIOD_S, self._tell_status, clock=steady)
+        self._repeated = [Periodic(PERIOD_S, self._tell_status, 'twinsight-status')]
         if clock_hz:
-            node.create_timer(1 / clock_hz, self._tell_time, clock=steady)
+            self._repeated.append(Periodic(1 / clock_hz, self._tell_time, 'twinsight-clock'))
         self._executor = MultiThreadedExecutor(_THREADS)
         self._executor.add_node(node)
         self._over: Future[None] = Future()
@@ -45,6 +43,8 @@ class RosSide:
 
     def __enter__(self) -> RosSide:
         self._thread.start()
+        for each in self._repeated:
+            each.__enter__()
         return self
 
     def __exit__(
@@ -54,9 +54,12 @@ class RosSide:
         trace: TracebackType | None,
     ) -> None:
         self._controls.end()  # or who asked before it played would wait for ever, and we for them
+        for each in self._repeated:
+            each.__exit__(None, None, None)
         self._tell_status()
         # The executor's shutdown() would take from callbacks that still run what they need.
         self._over.set_result(None)
+        self._executor.wake()
         self._thread.join()
 
     def _serve(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _STEPS = 32
 
 
@@ -16,6 +18,17 @@ class TimingError:
         self._buckets: dict[int, int] = {}
         self.count = 0
         self.max_ns = 0
+
+    @classmethod
+    def of_all(cls, parts: Iterable[TimingError]) -> TimingError:
+        """Return the distribution of several together."""
+        whole = cls()
+        for part in parts:
+            whole.count += part.count
+            whole.max_ns = max(whole.max_ns, part.max_ns)
+            for bucket, count in part._buckets.items():
+                whole._buckets[bucket] = whole._buckets.get(bucket, 0) + count
+        return whole
 
     def add(self, error_ns: int) -> None:
         """Count one error."""
