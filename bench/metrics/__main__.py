@@ -18,10 +18,10 @@ import sys
 
 from rich.text import Text
 
+from bench.report import add_arguments, Measured, run_parts
 from twinsight_tools.messages import ToolError
 
 from . import blobs, end_to_end, latency, read_history
-from .report import add_arguments, Measured, run_parts
 
 _EXAMPLES = """\
 examples:

@@ -22,10 +22,13 @@ from typing import Any
 import psycopg
 from rich.table import Table
 
-from bench.recorder.process import cpu_s
+from bench import machine, report
+from bench.others import Others
+from bench.process import cpu_s
+from bench.reduct_server import reduct_server
+from bench.report import Measured
 from twinsight_tools.messages import ToolError
 
-from . import machine, report
 from .blob_stores import (
     BareReduct,
     Blob,
@@ -37,9 +40,7 @@ from .blob_stores import (
     TOGETHER,
 )
 from .database import tree_cpu_s
-from .others import Others
-from .report import Measured
-from .servers import Database, database_server, reduct_server, shown
+from .servers import Database, database_server, shown
 
 SIZE = 1_000_000
 PERIOD_NS = 20_000_000
@@ -213,7 +214,7 @@ def _notes(about: dict[str, Any]) -> str:
 
 def main() -> int:
     """Measure blobs; return the exit code."""
-    return report.run_part('blobs', __doc__ or '', measure)
+    return report.run_part('metrics.blobs', __doc__ or '', measure)
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from bench.recorder.process import Process
+from bench.process import Process
 from twinsight_tools.messages import ToolError
 
 from .load import STREAMS

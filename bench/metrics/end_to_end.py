@@ -20,13 +20,14 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from bench import machine, report
 from bench.recorder.search import Found, highest_lossless
+from bench.report import Measured
 from twinsight_tools.private import PrivateServer
 
-from . import machine, reference, report
+from . import reference
 from .delays import POSTGRES, REDIS
 from .load import Load
-from .report import Measured
 from .servers import Database, database_server, redis_server
 from .trial import Bench, Outcome
 
@@ -136,7 +137,7 @@ def _summary(found: Found[Outcome], copied: list[float], ratio: float | None) ->
 
 def main() -> int:
     """Measure end to end; return the exit code."""
-    return report.run_part('end_to_end', __doc__ or '', measure)
+    return report.run_part('metrics.end_to_end', __doc__ or '', measure)
 
 
 if __name__ == '__main__':

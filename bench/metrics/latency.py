@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 import psycopg
 from rich.table import Table
 
-from bench.recorder.process import cpu_s, Process, ROOT
+from bench import machine, report
+from bench.others import Others
+from bench.process import cpu_s, Process, ROOT
+from bench.report import Measured
 from twinsight_store.history.postgres import URL_VARIABLE as POSTGRES_VARIABLE
 from twinsight_store.live.connection import URL_VARIABLE as REDIS_VARIABLE
 from twinsight_tools import processes
@@ -32,10 +35,7 @@ from twinsight_tools.messages import ToolError
 from twinsight_tools.private import PrivateServer
 from twinsight_tools.ros_domain import own_ros_domain
 
-from . import machine, report
 from .database import fresh_database, tree_cpu_s
-from .others import Others
-from .report import Measured
 from .servers import Database, database_server, redis_server
 from .trial import recorder_command, ROBOT
 
@@ -250,7 +250,7 @@ def _table(title: str, runs: Sequence[Delays]) -> Table:
 
 def main() -> int:
     """Measure the latency; return the exit code."""
-    return report.run_part('latency', __doc__ or '', measure)
+    return report.run_part('metrics.latency', __doc__ or '', measure)
 
 
 if __name__ == '__main__':

@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 import psycopg
 from rich.table import Table
 
+from bench import machine, report
+from bench.report import Measured
 from twinsight_store.history.migrate import migrate
 from twinsight_store.history.postgres import connect, PostgresSettings
 from twinsight_store.history.read import history_batches
 from twinsight_store.selection import Selection
 from twinsight_tools.messages import ToolError
 
-from . import machine, report
-from .report import Measured
 from .servers import Database, database_server
 
 ROWS, QUICK_ROWS = 1_000_000, 100_000
@@ -205,7 +205,7 @@ def main() -> int:
     if sys.argv[1:2] == ['--reader']:
         print(json.dumps(_read(*sys.argv[2:4])))
         return 0
-    return report.run_part('read_history', __doc__ or '', measure)
+    return report.run_part('metrics.read_history', __doc__ or '', measure)
 
 
 if __name__ == '__main__':

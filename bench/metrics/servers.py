@@ -10,7 +10,7 @@ import time
 
 import psycopg
 
-from twinsight_tools import postgres, reductstore, timescaledb
+from twinsight_tools import postgres, timescaledb
 from twinsight_tools import redis_server as redis
 from twinsight_tools.launch import Kind, Program
 from twinsight_tools.messages import ToolError
@@ -20,16 +20,6 @@ TIMESCALE, PLAIN = 'TimescaleDB', 'PostgreSQL'
 
 _RELOAD_S = 5.0
 _BINARY = 'usr/lib/postgresql/*/bin/postgres'
-
-
-@contextmanager
-def reduct_server(folder: Path) -> Iterator[PrivateServer]:
-    """Run a ReductStore; raises ToolError where none is installed."""
-    program = reductstore.find()
-    if program is None:
-        raise ToolError('ReductStore is not installed: run `make setup`, or put it on PATH')
-    with reductstore.running(program, folder / 'reductstore') as server:
-        yield server
 
 
 @contextmanager

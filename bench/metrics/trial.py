@@ -18,7 +18,7 @@ import time
 
 import redis
 
-from bench.recorder.process import busy_s, cpu_s, Process, ROOT
+from bench.process import busy_s, cpu_s, Process, ROOT
 from twinsight_store.history.postgres import URL_VARIABLE as POSTGRES_VARIABLE
 from twinsight_store.live.connection import URL_VARIABLE as REDIS_VARIABLE
 from twinsight_tools.private import PrivateServer

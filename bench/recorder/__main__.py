@@ -24,13 +24,14 @@ from typing import Any
 
 from rich.console import Console
 
+from bench import machine
+from bench.loads import Load, LOADS, of_size, SWEEP_SIZES, SWEEP_START_HZ
+from bench.process import ROOT
+from bench.reduct_server import reduct_server
 from twinsight_store.errors import TwinsightError
-from twinsight_tools import reductstore
 from twinsight_tools.messages import ToolError
 
-from . import machine, report
-from .loads import Load, LOADS, of_size, SWEEP_SIZES, SWEEP_START_HZ
-from .process import ROOT
+from . import report
 from .search import Found, highest_lossless
 from .trial import BAG, Bench, LIMIT, OURS, Outcome
 
@@ -146,13 +147,10 @@ def _measure(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _bench(progress: Console) -> Iterator[tuple[Bench, dict[str, Any]]]:
-    program = reductstore.find()
-    if program is None:
-        raise ToolError('ReductStore is not installed: run `make setup`, or put it on PATH')
     with TemporaryDirectory(prefix='twinsight_bench_') as name:
         folder = Path(name)
         profile = ROOT / 'config' / 'fastdds.xml'
-        with reductstore.running(program, folder / 'reductstore') as server:
+        with reduct_server(folder) as server:
             about = machine.describe(server.url)
             progress.print(machine.line(about))
             yield Bench(server, folder, profile), about

@@ -21,11 +21,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
+from bench.loads import Load, Stream
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class
 from twinsight_store.ros_qos import request_for
 
-from .loads import Load, Stream
 from .publisher import qos
 
 _MOST_IN_ONE_CALLBACK = 1000

@@ -17,12 +17,11 @@ from typing import NamedTuple
 from reduct import Bucket, Client
 from reduct.batch.batch_v2 import RecordBatch
 
+from bench.loads import Load, Stream
+from bench.payloads import size_of
 from twinsight_store.layout import DEFAULT_SINGLE_RECORD_BYTES
 from twinsight_store.record_builder import ChunkRules
 from twinsight_store.writer import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
-
-from .loads import Load, Stream
-from .payloads import size_of
 
 _LANES = 4
 """Requests under way; each entry belongs to one of them."""

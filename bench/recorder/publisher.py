@@ -19,10 +19,9 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from bench.loads import Load, Stream
+from bench.payloads import pool
 from twinsight_store.message_types import message_class
-
-from .loads import Load, Stream
-from .payloads import pool
 
 MATCH_PATIENCE_S = 30.0
 DELIVERY_PATIENCE_S = 15.0

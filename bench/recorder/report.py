@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .loads import Load, size_text
+from bench.loads import Load, size_text
+
 from .search import Found
 from .trial import BAG, LIMIT, OURS, Outcome
 

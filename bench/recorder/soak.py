@@ -22,6 +22,9 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from bench.loads import Load, LOADS
+from bench.marks import read_mark
+from bench.process import Process
 from twinsight_recorder.raw.pump import KILL_LOSS_MS
 from twinsight_store.connection import StoreSettings, URL_VARIABLE
 from twinsight_store.errors import TwinsightError
@@ -31,10 +34,6 @@ from twinsight_tools import reductstore
 from twinsight_tools.messages import ToolError
 from twinsight_tools.private import PrivateServer
 from twinsight_tools.ros_domain import own_ros_domain
-
-from .loads import Load, LOADS
-from .marks import read_mark
-from .process import Process
 
 _EXAMPLE = """\
 example:

@@ -9,13 +9,12 @@ from pathlib import Path
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
 
+from bench.marks import read_mark
 from twinsight_store.connection import connect, StoreSettings
 from twinsight_store.errors import NothingMatchedError
 from twinsight_store.read import read
 from twinsight_store.record_query import fetch
 from twinsight_store.selection import Selection
-
-from .marks import read_mark
 
 
 @dataclass

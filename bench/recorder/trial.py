@@ -16,14 +16,14 @@ from tempfile import TemporaryDirectory
 import time
 import uuid
 
+from bench.loads import Load
+from bench.process import busy_s, cpu_s, Process
 from twinsight_store.connection import connect, StoreSettings, URL_VARIABLE
 from twinsight_store.layout import DEFAULT_SINGLE_RECORD_BYTES, entry_name
 from twinsight_tools.private import PrivateServer
 from twinsight_tools.ros_domain import own_ros_domain
 
-from .loads import Load
 from .probe import Probe
-from .process import busy_s, cpu_s, Process
 from .stored import Count, in_file, in_store, record_times
 
 OURS, BAG, LIMIT = 'twinsight', 'MCAP file', 'reduct-py'

@@ -39,14 +39,18 @@ def console(error: bool = False) -> Console:
 
 
 def run_part(name: str, about: str, measure: Callable[[bool], Measured]) -> int:
-    """Measure one part, print it and, on request, write JSON; return the exit code."""
+    """
+    Measure one part, print it and, on request, write JSON; return the exit code.
+
+    name  of the part's module below bench
+    """
     parser = argparse.ArgumentParser(
-        prog=f'python -m bench.metrics.{name}', description=about,
+        prog=f'python -m bench.{name}', description=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
     options = parser.parse_args()
-    return run_parts({name: measure}, options.quick, options.json)
+    return run_parts({name.rpartition('.')[2]: measure}, options.quick, options.json)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import resource
 import time
 
-from bench.recorder.process import busy_s
+from .process import busy_s
 
 
 class Others:

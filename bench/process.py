@@ -18,8 +18,8 @@ from typing import NamedTuple
 from twinsight_tools.messages import ToolError
 from twinsight_tools.processes import tied
 
-ROOT = Path(__file__).resolve().parents[2]
-"""Where `-m bench.recorder` is found."""
+ROOT = Path(__file__).resolve().parents[1]
+"""Where `-m bench.…` is found."""
 
 SAMPLE_S = 0.5
 _POLL_S = 0.02
@@ -113,6 +113,28 @@ class Process:
         text, _, self._buffer = self._buffer.partition(b'\n')
         return text.decode()
 
+    def output(self, timeout_s: float) -> str:
+        """
+        Return the rest of its output, when it has ended by itself.
+
+        Raises ToolError where that takes longer, or where it failed.
+        """
+        assert self._process.stdout is not None
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            if time.monotonic() > give_up_at:
+                raise ToolError(f'{self.name} did not end in {timeout_s:g} s:\n{self.tail()}')
+            if not select.select([self._process.stdout], [], [], _WATCH_S)[0]:
+                continue
+            data = os.read(self._process.stdout.fileno(), 65536)
+            if not data:
+                break
+            self._buffer += data
+        if code := self._process.wait(_END_S):
+            raise ToolError(f'{self.name} failed ({code}):\n{self.tail()}')
+        text, self._buffer = self._buffer.decode(), b''
+        return text
+
     def go(self) -> None:
         """Let it begin: it waits for a line."""
         assert self._process.stdin is not None
@@ -120,8 +142,12 @@ class Process:
         self._process.stdin.flush()
 
     def cpu_s(self) -> float:
-        """Return the processor time of all its threads so far."""
-        return cpu_s(self._process.pid)
+        """Return the processor time so far, with that of the processes that it started."""
+        return sum(map(cpu_s, self.tree()))
+
+    def tree(self) -> list[int]:
+        """Return its id and those of the processes that it started."""
+        return tree(self._process.pid)
 
     def end(self, timeout_s: float) -> float:
         """Ask it to end with SIGINT; return the processor time (s) of its whole life."""
@@ -183,12 +209,35 @@ def cpu_s(pid: int | None) -> float:
     return time.clock_gettime(clock.value)
 
 
+def tree(pid: int) -> list[int]:
+    """Return a process and all that it started, directly or not, and that still run."""
+    children: dict[int, list[int]] = {}
+    for file in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            _, _, rest = file.read_text().rpartition(')')
+        except OSError:
+            continue  # it has ended meanwhile
+        children.setdefault(int(rest.split()[1]), []).append(int(file.parent.name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 def busy_s() -> float:
     """Return the processor time (s) that all processes of the machine took so far."""
     user, nice, system, _, _, irq, soft_irq = map(
         int, Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:8]
     )
     return (user + nice + system + irq + soft_irq) / os.sysconf('SC_CLK_TCK')
+
+
+def shared_memory(pid: int) -> int:
+    """Return the bytes that a process holds, what it shares divided by those that share it."""
+    for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
+        if line.startswith('Pss:'):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def memory_of(pid: int) -> Memory | None:
