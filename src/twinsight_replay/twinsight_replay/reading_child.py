@@ -45,7 +45,8 @@ class _Child:
         settings = replace(settings, on_bad_record=self._report)
         timeline = partial(open_timeline, selection, settings)
         try:
-            with ReadAhead(timeline, self._wakeup.set, _OWN_BYTES) as feed:
+            own_bytes = min(_OWN_BYTES, limit_bytes)
+            with ReadAhead(timeline, self._wakeup.set, own_bytes) as feed:
                 opened = (list(feed.channels), feed.span_ns, dict(feed.shifts))
                 send(self._stream, Kind.OPENED, opened)
                 self._serve(feed, limit_bytes)
