@@ -226,7 +226,7 @@ def test_a_thousand_seeks_of_two_threads_end_where_the_last_one_went(
     assert len(queued) == 1_000
     assert max(queued) <= 1_000_000 + 4 * WINDOW_BYTES
     assert not playing.errors
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may have ended
 
 
 def test_whoever_asks_for_whatever_while_it_ends_is_answered():
