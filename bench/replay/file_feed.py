@@ -10,7 +10,7 @@ from mcap.reader import make_reader
 from mcap.records import Channel as McapChannel
 from mcap.records import Schema
 
-from twinsight_replay.read_ahead import Piece
+from twinsight_replay.piece_queue import Piece
 from twinsight_store.channel import Channel
 from twinsight_store.message import END_OF_TIME_NS, Message
 

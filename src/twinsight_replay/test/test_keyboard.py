@@ -14,10 +14,10 @@ import pytest
 
 from twinsight_replay.controls import Controls
 from twinsight_replay.keyboard import faster, Keyboard, slower
+from twinsight_replay.piece_queue import Piece
 from twinsight_replay.play_options import PlayOptions
 from twinsight_replay.player import Player
 from twinsight_replay.playing import State
-from twinsight_replay.read_ahead import Piece
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.channel import Channel
 from twinsight_store.message import END_OF_TIME_NS, Message

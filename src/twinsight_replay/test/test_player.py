@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from twinsight_replay.piece_queue import Piece
 from twinsight_replay.play_options import PlayOptions
 from twinsight_replay.player import Player
 from twinsight_replay.playing import Reason, State
-from twinsight_replay.read_ahead import Piece
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.channel import Channel
 from twinsight_store.errors import ConfigurationError

@@ -21,7 +21,7 @@ from twinsight_replay.piece_frames import (
     PieceSender,
     receive,
 )
-from twinsight_replay.read_ahead import Piece
+from twinsight_replay.piece_queue import Piece
 from twinsight_replay.reading_process import ReadingProcess
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.channel import Channel

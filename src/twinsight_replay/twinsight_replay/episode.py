@@ -9,7 +9,8 @@ import threading
 from types import TracebackType
 from typing import Literal, TYPE_CHECKING
 
-from twinsight_replay.read_ahead import Piece, ReadAhead
+from twinsight_replay.piece_queue import Piece
+from twinsight_replay.read_ahead import ReadAhead
 from twinsight_store import labels as label
 from twinsight_store.channel import Channel
 from twinsight_store.connection import StoreSettings

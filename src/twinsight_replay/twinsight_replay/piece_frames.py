@@ -19,7 +19,7 @@ import socket
 import struct
 from typing import Any, overload
 
-from twinsight_replay.read_ahead import Piece
+from twinsight_replay.piece_queue import Piece
 from twinsight_store.channel import Channel
 from twinsight_store.message import Message
 

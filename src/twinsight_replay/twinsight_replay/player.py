@@ -15,9 +15,9 @@ import threading
 from typing import Any
 
 from twinsight_replay.clock import Clock, MonotonicClock
+from twinsight_replay.piece_queue import Piece
 from twinsight_replay.play_options import is_rate, PlayOptions
 from twinsight_replay.playing import Feed, Jump, Reason, Sink, State, Status
-from twinsight_replay.read_ahead import Piece
 from twinsight_replay.time_keeper import TimeKeeper
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.message import Message

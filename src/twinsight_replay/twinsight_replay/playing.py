@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from twinsight_replay.read_ahead import Piece
+from twinsight_replay.piece_queue import Piece
 from twinsight_store.message import Message
 
 

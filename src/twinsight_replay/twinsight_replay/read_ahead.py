@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 import threading
 from types import TracebackType
-from typing import NamedTuple
 
+from twinsight_replay.piece_queue import Piece, PieceQueue
 from twinsight_store.channel import Channel
-from twinsight_store.message import END_OF_TIME_NS, Message
 from twinsight_store.timeline import Timeline
 
 READ_AHEAD_BYTES = 64_000_000
 """What waits to be played at most, but for the last window that was read."""
 
 _MESSAGE_BYTES = 400  # what Python takes for a message, besides its data
-
-
-class Piece(NamedTuple):
-    """
-    Messages in time order, and how far they are complete.
-
-    until_ns  every message of a later piece is at this time or after it
-    latched   whether they are older than where reading began, and hold there
-    """
-
-    messages: Sequence[Message]
-    until_ns: int
-    latched: bool = False
-
-    @property
-    def is_last(self) -> bool:
-        """Return whether nothing follows."""
-        return self.until_ns == END_OF_TIME_NS
 
 
 class ReadAhead:
@@ -67,23 +47,19 @@ class ReadAhead:
         self._thread = threading.Thread(target=self._run, name='twinsight-read-ahead', daemon=True)
         self._opened = threading.Event()
         self._closing = asyncio.Event()
-        self._lock = threading.Lock()
-        self._queue: deque[tuple[Piece, int]] = deque()
-        self._queued_bytes = 0
-        self._queued_messages = 0
-        self._generation = 0
+        self._pieces = PieceQueue()
         self._room = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # a reading that was cancelled is still closing
-        self._error: BaseException | None = None
+        self._failure: BaseException | None = None  # in opening
 
     def __enter__(self) -> ReadAhead:
         """Open the timeline; raises what opening it does."""
         self._thread.start()
         self._opened.wait()
-        if self._error:
+        if self._failure:
             self._thread.join()
-            raise self._error
+            raise self._failure
         return self
 
     def __exit__(
@@ -99,7 +75,7 @@ class ReadAhead:
     @property
     def queued(self) -> tuple[int, int]:
         """Return how many messages wait to be taken, and their bytes."""
-        return self._queued_messages, self._queued_bytes
+        return self._pieces.queued
 
     def start(self, from_ns: int | None, latched: bool = False) -> None:
         """
@@ -107,25 +83,16 @@ class ReadAhead:
 
         latched  first give what was latched at that time, in a piece of its own
         """
-        with self._lock:
-            self._generation += 1
-            self._queue.clear()
-            self._queued_bytes = self._queued_messages = 0
-            self._error = None
-        self._loop.call_soon_threadsafe(self._restart, self._generation, from_ns, latched)
+        generation = self._pieces.begin()
+        self._loop.call_soon_threadsafe(self._restart, generation, from_ns, latched)
 
     def take(self) -> Piece | None:
         """Return the next piece, or None where none is there yet; raises what reading raised."""
-        with self._lock:
-            if not self._queue:
-                if self._error:
-                    raise self._error
-                return None
-            piece, size = self._queue.popleft()
-            self._queued_bytes -= size
-            self._queued_messages -= len(piece.messages)
-            has_room = self._queued_bytes < self._limit_bytes
-        if has_room and not piece.is_last:
+        taken = self._pieces.take()
+        if taken is None:
+            return None
+        piece, _ = taken
+        if not self._is_full() and not piece.is_last:
             self._loop.call_soon_threadsafe(self._room.set)
         return piece
 
@@ -134,7 +101,8 @@ class ReadAhead:
         try:
             self._loop.run_until_complete(self._serve())
         except BaseException as error:  # belongs to the thread that plays
-            self._error = error
+            self._failure = error
+            self._pieces.fail(error)
             self._on_news()
         finally:
             self._loop.close()
@@ -168,11 +136,8 @@ class ReadAhead:
             async with self._turn:
                 await self._read_from(generation, from_ns, latched)
         except Exception as error:
-            with self._lock:
-                if generation != self._generation:
-                    return
-                self._error = error
-            self._on_news()
+            if self._pieces.fail(error, generation):
+                self._on_news()
 
     async def _read_from(self, generation: int, from_ns: int | None, latched: bool) -> None:
         begin_ns = self.span_ns[0] if from_ns is None else from_ns
@@ -187,7 +152,7 @@ class ReadAhead:
                 first.cancel()  # and has to be over before its batches can be closed
                 await asyncio.gather(first, return_exceptions=True)
             async for batch in batches:
-                while self._queued_bytes >= self._limit_bytes:
+                while self._is_full():
                     self._room.clear()
                     await self._room.wait()
                 self._put(generation, Piece(*batch))
@@ -195,10 +160,8 @@ class ReadAhead:
     def _put(self, generation: int, piece: Piece) -> None:
         size = sum(len(message.data) for message in piece.messages)
         size += len(piece.messages) * _MESSAGE_BYTES
-        with self._lock:
-            if generation != self._generation:
-                return
-            self._queue.append((piece, size))
-            self._queued_bytes += size
-            self._queued_messages += len(piece.messages)
-        self._on_news()
+        if self._pieces.put(generation, piece, size):
+            self._on_news()
+
+    def _is_full(self) -> bool:
+        return self._pieces.queued[1] >= self._limit_bytes

@@ -7,7 +7,6 @@ one that plays would be late, by milliseconds.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from twinsight_replay.piece_frames import Buffers, Kind, PieceReceiver, receive, send
-from twinsight_replay.read_ahead import Piece, READ_AHEAD_BYTES
+from twinsight_replay.piece_queue import Piece, PieceQueue
+from twinsight_replay.read_ahead import READ_AHEAD_BYTES
 from twinsight_store.channel import Channel
 from twinsight_store.errors import TwinsightError
 from twinsight_store.open_timeline import TimelineSettings
@@ -56,12 +56,8 @@ class ReadingProcess:
         self._begin = (selection, replace(settings, on_bad_record=log_bad_record), limit_bytes)
         self._on_news = on_news
         self._opened = threading.Event()
-        self._lock = threading.Lock()
-        self._queue: deque[tuple[Piece, int]] = deque()
-        self._queued_bytes = 0
-        self._queued_messages = 0
-        self._generation = 0
-        self._error: BaseException | None = None
+        self._pieces = PieceQueue()
+        self._failure: BaseException | None = None  # for good
         self._is_closing = False
         self._thread = threading.Thread(target=self._receive, name='twinsight-reading')
 
@@ -78,8 +74,8 @@ class ReadingProcess:
             send(self._stream, Kind.BEGIN, self._begin)
             self._thread.start()
             self._opened.wait()
-            if self._error:
-                raise self._error
+            if self._failure:
+                raise self._failure
         except BaseException:
             self._close()
             raise
@@ -96,27 +92,22 @@ class ReadingProcess:
     @property
     def queued(self) -> tuple[int, int]:
         """Return how many messages wait to be taken, and their bytes."""
-        return self._queued_messages, self._queued_bytes
+        return self._pieces.queued
 
     def start(self, from_ns: int | None, latched: bool = False) -> None:
         """Read from a time on, as ReadAhead.start() does; what was read before is dropped."""
-        with self._lock:
-            self._generation += 1
-            self._queue.clear()
-            self._queued_bytes = self._queued_messages = 0
-        self._send(Kind.START, (self._generation, from_ns, latched))
+        generation = self._pieces.begin()
+        if self._failure:
+            self._pieces.fail(self._failure)
+        self._send(Kind.START, (generation, from_ns, latched))
 
     def take(self) -> Piece | None:
         """Return the next piece, or None where none is there yet; raises what reading raised."""
-        with self._lock:
-            if not self._queue:
-                if self._error:
-                    raise self._error
-                return None
-            piece, size = self._queue.popleft()
-            self._queued_bytes -= size
-            self._queued_messages -= len(piece.messages)
-        self._send(Kind.TAKEN, (self._generation, size))
+        taken = self._pieces.take()
+        if taken is None:
+            return None
+        piece, size = taken
+        self._send(Kind.TAKEN, (self._pieces.generation, size))
         return piece
 
     def _send(self, kind: Kind, content: Any) -> None:
@@ -145,14 +136,8 @@ class ReadingProcess:
     ) -> BaseException | None:
         """Take a frame; return the error that ended reading for good."""
         if kind is Kind.PIECE:
-            generation, piece, size = pieces.piece(content, data)
-            with self._lock:
-                if generation != self._generation:
-                    return None
-                self._queue.append((piece, size))
-                self._queued_bytes += size
-                self._queued_messages += len(piece.messages)
-            self._on_news()
+            if self._pieces.put(*pieces.piece(content, data)):
+                self._on_news()
         elif kind is Kind.OPENED:
             self.channels, self.span_ns, self.shifts = content
             self._opened.set()
@@ -165,8 +150,8 @@ class ReadingProcess:
         return None
 
     def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            self._error = self._error or error
+        self._failure = self._failure or error
+        self._pieces.fail(error)
         self._opened.set()
         self._on_news()
 
