@@ -139,11 +139,17 @@ class Bench:
             'listener', [sys.executable, '-m', 'bench.replay.listener', topics], env
         )
 
-    def play(self, recording: Recording, rate: float) -> Played:
-        """Play a recording to a listener; raises ToolError where a process fails."""
+    def play(self, recording: Recording, rate: float, *options: str) -> Played:
+        """
+        Play a recording to a listener.
+
+        options  more of the replay command
+
+        Raises ToolError where a process fails.
+        """
         with self.domain() as env, self.listener(recording.streams, env) as listener:
             listener.line(READY_S)  # it says "listening"
-            command = replay_command(recording, '--rate', str(rate))
+            command = replay_command(recording, '--rate', str(rate), *options)
             with self.process('replay', command, env) as replay:
                 listener.line(READY_S, beside=replay)  # it says "began"
                 cost = self._cost(replay, listener, recording.seconds / rate - _WITHOUT_END_S)

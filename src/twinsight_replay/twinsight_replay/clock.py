@@ -10,6 +10,7 @@ from twinsight_replay.wakeup import Wakeup
 _COARSE_NS = 1_500_000
 _EARLY_NS = 1_000_000
 _SHORT_SLEEP_S = 0.000_05
+_SPIN_NS = 100_000
 
 
 class Clock(Protocol):
@@ -26,8 +27,9 @@ class MonotonicClock:
     """
     The machine's monotonic clock.
 
-    Sleeps until 1 ms before the time and then in steps of 50 µs: a single sleep of the
-    operating system comes back up to a millisecond late.
+    Sleeps until 1 ms before the time, then in steps of 50 µs, and does not sleep in the last
+    100 µs: a single sleep of the operating system comes back up to a millisecond late, a short
+    one some 60 µs.
     """
 
     def now_ns(self) -> int:
@@ -45,5 +47,5 @@ class MonotonicClock:
                 return
             if left_ns > _COARSE_NS:
                 wakeup.wait((left_ns - _EARLY_NS) / 1e9)
-            else:
+            elif left_ns > _SPIN_NS:
                 time.sleep(_SHORT_SLEEP_S)

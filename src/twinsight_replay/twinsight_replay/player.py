@@ -258,21 +258,22 @@ class Player:
         """Play the messages at hand until there is a command, or they are all played."""
         clock, keeper, sink, wakeup = self._clock, self._keeper, self._sink, self._wakeup
         messages, last_ns = self._messages, self._last_ns
-        at_once = keeper.rate == math.inf and not keeper.paused
+        at_once = keeper.rate == math.inf
         while self._next < len(messages) and not wakeup.pending:
             message = messages[self._next]
             if message.receive_ns > last_ns:
                 self._finish()
                 return
-            if at_once or self._burst:
-                keeper.pass_to(message.receive_ns)
-                self._late_ns = 0
-            else:
+            self._late_ns = 0
+            if not self._burst:
                 due_ns = keeper.due_ns(message.receive_ns)
                 clock.wait_until(due_ns, wakeup)
                 if due_ns is None or wakeup.pending:
                     return
-                self._late_ns = clock.now_ns() - due_ns
+                if not at_once:
+                    self._late_ns = clock.now_ns() - due_ns
+            if at_once or self._burst:
+                keeper.pass_to(message.receive_ns)
             self._next += 1
             self._played += 1
             self._bytes += len(message.data)

@@ -22,6 +22,7 @@ from twinsight_replay.keyboard import Keyboard
 from twinsight_replay.live_parameters import declare_all
 from twinsight_replay.player import Player
 from twinsight_replay.reading_process import ReadingProcess
+from twinsight_replay.real_time_clock import RealTimeClock
 from twinsight_replay.replay_arguments import given, parser
 from twinsight_replay.replay_settings import ReplaySettings, settings_of
 from twinsight_replay.restamp import Restamp
@@ -42,6 +43,7 @@ from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import format_span
 
 _SWITCH_INTERVAL_S = 0.000_5
+_COLLECTIONS = 50_000, 20, 1000
 _PATIENCE_S = 1e9  # once it plays, a store that is away is waited for
 _WIDTH = 110
 
@@ -103,7 +105,10 @@ class Replay:
                 self._node, self._publishers, clock,
                 self._restamp(feed) if self._settings.now else None, self._clock_topics(),
             )
-            self._player = player = Player(feed, sink, wakeup, self._options)
+            self._player = player = Player(
+                feed, sink, wakeup, self._options,
+                RealTimeClock(self._log.info) if self._settings.real_time else None,
+            )
             player.prepare()
             controls = Controls(player)
             status = StatusTopic(
@@ -138,9 +143,11 @@ class Replay:
             shown.enter_context(status_line.shown(self._console, controls.status))
             if self._settings.keyboard:
                 shown.enter_context(Keyboard(controls, self._console.print))
-            # A full collection of garbage takes as long as a hundred messages.
+            # A full collection of garbage takes as long as a hundred messages, and what is
+            # played is not held by cycles.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECTIONS)
             self._player.run()
         return bool(interrupted)
 

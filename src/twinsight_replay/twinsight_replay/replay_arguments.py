@@ -88,6 +88,10 @@ def _add_playing(group: argparse._ArgumentGroup) -> None:
         help='begin when each topic has a subscriber, or after so long (0: do not wait for them)',
     )
     add(
+        '--no-real-time', dest='real_time', action='store_false',
+        help='do not ask the system for real-time priority for the thread that publishes',
+    )
+    add(
         '--disable-keyboard-controls', dest='keyboard', action='store_false',
         help='leave the keyboard alone',
     )

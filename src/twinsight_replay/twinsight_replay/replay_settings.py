@@ -58,6 +58,7 @@ class ReplaySettings(Settings):
     read_ahead: ByteSize = Field(
         ByteSize(READ_AHEAD_BYTES), gt=0, description='bytes, or a number with kB, MB or GB'
     )
+    real_time: bool = Field(True, description=_YES)
 
     prefix: Text = Field('', description='a name like /replay')
     remap: Texts = Field((), description='/recorded/topic:=/other/topic')

@@ -88,9 +88,10 @@ class TimeKeeper:
             self._state = self._state._replace(limit_ns=_NO_LIMIT)
 
     def pass_to(self, position_ns: int) -> None:
-        """Go forward to a position because a message of it was published, before it was due."""
-        position_ns = max(position_ns, self.position_ns())
-        self._set(position_ns=position_ns, limit_ns=max(position_ns, self._state.limit_ns))
+        """Go to a message that was published at once: while paused, or at an infinite rate."""
+        clock_ns, before_ns, rate, paused, limit_ns = self._state
+        position_ns = max(position_ns, before_ns)
+        self._state = _State(clock_ns, position_ns, rate, paused, max(position_ns, limit_ns))
 
     def set_rate(self, rate: float) -> None:
         """Go on at a rate from here."""

@@ -39,12 +39,14 @@ class Published:
     """
     A published topic and what was done with it.
 
+    send     publishes bytes; None where the topic is not published
     latched  messages from before where playing began or a seek went to
     """
 
     name: str
     type_name: str
-    publisher: Publisher | None
+    publisher: Publisher | None = None
+    send: Callable[[bytes], None] | None = None
     messages: int = 0
     bytes: int = 0
     latched: int = 0
@@ -91,10 +93,10 @@ class TopicPublishers:
         topic = self._topic(message.labels, message.channel)
         topic.messages += 1
         topic.bytes += len(data)
-        if topic.publisher is None:
+        if topic.send is None:
             self.not_published += 1
         else:
-            topic.publisher.publish(data)
+            topic.send(data)
             topic.timing.add(late_ns)
             self.published += 1
             self.published_bytes += len(data)
@@ -102,9 +104,9 @@ class TopicPublishers:
     def latch(self, message: Message, data: bytes) -> None:
         """Publish a message from before, which is not counted with those that are played."""
         topic = self._topic(message.labels, message.channel)
-        if topic.publisher is not None:
+        if topic.send is not None:
             topic.latched += 1
-            topic.publisher.publish(data)
+            topic.send(data)
 
     def wait_for_discovery(self, least_s: float) -> None:
         """Return after that time, when every subscriber that was found by then is connected."""
@@ -163,8 +165,8 @@ class TopicPublishers:
                 f'others of it are {topic.type_name}'
             )
             name = f'{name} ({channel.type_name})'
-            return self._by_name.setdefault(name, Published(name, channel.type_name, None))
-        topic = self._by_name[name] = Published(name, channel.type_name, None)
+            return self._by_name.setdefault(name, Published(name, channel.type_name))
+        topic = self._by_name[name] = Published(name, channel.type_name)
         if name in self._reserved:
             self._on_problem(f'topic {name} is not published: {self._reserved[name]}')
             return topic
@@ -179,6 +181,7 @@ class TopicPublishers:
             topic.publisher = self._node.create_publisher(
                 cls, name, _qos(channel), event_callbacks=_NO_EVENTS
             )
+            topic.send = topic.publisher.handle.publish_raw  # publish() looks at the type first
         except UnknownTypeError as error:
             self._on_problem(f'topic {name} is not published: {error}')
         return topic
