@@ -12,7 +12,6 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-import gc
 import json
 import math
 import os
@@ -30,6 +29,7 @@ from twinsight_replay.controls import Controls
 from twinsight_replay.play_options import PlayOptions
 from twinsight_replay.player import Player
 from twinsight_replay.playing import Jump
+from twinsight_replay.process_tuning import spare_collections, tune_process
 from twinsight_replay.read_ahead import ReadAhead
 from twinsight_replay.reading_process import ReadingProcess
 from twinsight_replay.ros_side import RosSide
@@ -48,7 +48,6 @@ from twinsight_store.selection import Selection
 
 from .file_feed import FileFeed
 
-_SWITCH_INTERVAL_S = 0.0005  # as the command has it
 _PATIENCE_S = 30.0
 _FIRST_WINDOW_US = 20_000
 
@@ -74,7 +73,7 @@ def main() -> int:
     parser.add_argument('--bucket')
     parser.add_argument('--file', type=Path)
     options = parser.parse_args()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    tune_process()
     if options.source == 'records':
         found = asyncio.run(_read_records(options.bucket))
     elif options.sink == 'nothing':
@@ -144,8 +143,7 @@ def _feed(options: argparse.Namespace, wakeup: Wakeup) -> FileFeed | ReadAhead |
 
 
 def _play(player: Player) -> dict[str, Any]:
-    gc.collect()
-    gc.freeze()  # as the command does
+    spare_collections()
     start_s, start_cpu_s = time.monotonic(), _cpu_s()
     player.run()
     status = player.status()

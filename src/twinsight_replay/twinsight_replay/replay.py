@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-import gc
 import json
 import signal
 import sys
@@ -21,6 +20,7 @@ from twinsight_replay.episode import history_of_environment
 from twinsight_replay.keyboard import Keyboard
 from twinsight_replay.live_parameters import declare_all
 from twinsight_replay.player import Player
+from twinsight_replay.process_tuning import spare_collections, tune_process
 from twinsight_replay.reading_process import ReadingProcess
 from twinsight_replay.real_time_clock import RealTimeClock
 from twinsight_replay.replay_arguments import given, parser
@@ -42,8 +42,6 @@ from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 from twinsight_store.selection_arguments import join_relative_times
 from twinsight_store.times import format_span
 
-_SWITCH_INTERVAL_S = 0.000_5
-_COLLECTIONS = 50_000, 20, 1000
 _PATIENCE_S = 1e9  # once it plays, a store that is away is waited for
 _WIDTH = 110
 
@@ -70,8 +68,7 @@ def _run(arguments: list[str]) -> int:
     parameters = {name: each.value for name, each in node.get_parameters_by_prefix('').items()}
     settings = settings_of(parameters, given(options), ros)
     declare_all(node, settings)
-    # The threads that read ahead and that serve must not hold up the one that publishes.
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    tune_process()
     return Replay(node, settings, getattr(options, 'json', False)).run()
 
 
@@ -143,11 +140,7 @@ class Replay:
             shown.enter_context(status_line.shown(self._console, controls.status))
             if self._settings.keyboard:
                 shown.enter_context(Keyboard(controls, self._console.print))
-            # A full collection of garbage takes as long as a hundred messages, and what is
-            # played is not held by cycles.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*_COLLECTIONS)
+            spare_collections()
             self._player.run()
         return bool(interrupted)
 
