@@ -36,7 +36,7 @@ def test_every_option_of_the_command_line_is_a_parameter():
         '--no-latched', '--start-offset', '1.5', '--duration', '2min', '--until', '1763900030',
         '--delay', '500ms', '--read-ahead', '10MB', '--prefix', '/p', '--remap', '/a:=/b', '--now',
         '--clock', '--clock-topics', '/odom', '--clock-topics-all', '--discovery-time', '0',
-        '--wait-for-subscribers', '7', '--disable-keyboard-controls',
+        '--wait-for-subscribers', '7', '--disable-keyboard-controls', '--no-real-time',
     )
     assert made.selection == Selection(
         robots=('r',), missions=('m', 'n'), sensors=('lidar',), topics=('/a*',),
@@ -51,6 +51,7 @@ def test_every_option_of_the_command_line_is_a_parameter():
     assert (made.clock, made.clock_topics, made.clock_topics_all) == (40.0, ('/odom',), True)
     assert (made.discovery_time, made.wait_for_subscribers) == (0.0, 7.0)
     assert int(made.read_ahead) == 10_000_000
+    assert made.real_time is False
     unset = ReplaySettings()
     assert [
         name for name in ReplaySettings.model_fields
