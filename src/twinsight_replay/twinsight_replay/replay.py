@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 import json
 import signal
 import sys
@@ -139,7 +140,9 @@ class Replay:
         with ExitStack() as shown:
             shown.enter_context(status_line.shown(self._console, controls.status))
             if self._settings.keyboard:
-                shown.enter_context(Keyboard(controls, self._console.print))
+                shown.enter_context(
+                    Keyboard(controls, partial(self._console.print, highlight=False))
+                )
             spare_collections()
             self._player.run()
         return bool(interrupted)
