@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 import signal
 import threading
@@ -10,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from rclpy.executors import SingleThreadedExecutor
+from pytest_ros import wait_until
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -136,7 +135,6 @@ class Bench:
     The node is served in a thread.
 
     statuses  all that the recorder published
-    asked_ns  Unix time of the latest call of a service
     """
 
     def __init__(self, ros: Any, settings: StoreSettings) -> None:
@@ -144,19 +142,10 @@ class Bench:
         self.settings = settings
         self.node = ros.node('robot')
         self.statuses: list[RecorderStatus] = []
-        self.asked_ns = 0
         self.node.create_subscription(
             RecorderStatus, '/recorder/status', self.statuses.append, 100
         )
-        self._executor = SingleThreadedExecutor(context=ros.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._executor.shutdown()
-        self._thread.join(5)
+        ros.serve(self.node)
 
     def start(self, *extra: str, **parameters: object) -> Any:
         """Start a recorder; ``extra`` are further ROS arguments."""
@@ -174,16 +163,9 @@ class Bench:
         """Return a publisher of numbers, or of another type."""
         return self.node.create_publisher(kind, topic, qos)
 
-    def wait(self, until: Callable[[], object], timeout_s: float = 20.0) -> None:
-        """Return when the condition holds; fail where it never does."""
-        end = time.monotonic() + timeout_s
-        while not until():
-            assert time.monotonic() < end, 'it did not happen in time'
-            time.sleep(0.02)
-
     def wait_for_subscriber(self, *publishers: Publisher) -> None:
         """Return when the recorder is subscribed to each."""
-        self.wait(lambda: all(each.get_subscription_count() for each in publishers))
+        wait_until(lambda: all(each.get_subscription_count() for each in publishers))
 
     def topic(self, name: str, status: RecorderStatus | None = None) -> TopicStatus:
         """Return a topic's numbers in a status, by default in the newest; zeros if absent."""
@@ -195,7 +177,7 @@ class Bench:
 
     def wait_until_received(self, name: str, messages: int) -> None:
         """Return when the recorder says that it has received so many of a topic."""
-        self.wait(lambda: self.topic(name).received == messages)
+        wait_until(lambda: self.topic(name).received == messages)
 
     def publish(self, publisher: Publisher, numbers: range, pause_s: float = 0.002) -> None:
         """Publish numbers."""
@@ -211,13 +193,7 @@ class Bench:
 
     def ask(self, name: str, kind: Any, **fields: object) -> Any:
         """Return the answer of one of the recorder's services."""
-        client = self.node.create_client(kind, f'/recorder/{name}')
-        assert client.wait_for_service(20)
-        self.asked_ns = time.time_ns()
-        future = client.call_async(kind.Request(**fields))
-        self.wait(future.done)
-        self.node.destroy_client(client)
-        return future.result()
+        return self.ros.call(self.node, f'/recorder/{name}', kind, **fields)
 
     def do(self, name: str, kind: Any, **fields: object) -> Any:
         """Ask for something that the recorder must do, and return its answer."""
@@ -245,28 +221,24 @@ class Bench:
         seen = len(self.statuses)
         assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
         if seen:
-            self.wait(
+            wait_until(
                 lambda: len(self.statuses) > seen
                 and self.statuses[-1].mode == RecorderStatus.MODE_STOPPED
             )
 
 
 @pytest.fixture
-def bench(ros: Any, store_settings: StoreSettings) -> Iterator[Bench]:
+def bench(ros: Any, store_settings: StoreSettings) -> Bench:
     """Give a robot's node and a bucket, for a recorder that the test starts."""
-    bench = Bench(ros, store_settings)
-    yield bench
-    bench.close()
+    return Bench(ros, store_settings)
 
 
 @pytest.fixture
 def own_bench(
     ros: Any, store_settings: StoreSettings, reduct_server: PrivateServer
-) -> Iterator[Bench]:
+) -> Bench:
     """Give a robot's node, and a server of the test's own that it may end."""
-    bench = Bench(ros, replace(store_settings, url=reduct_server.url))
-    yield bench
-    bench.close()
+    return Bench(ros, replace(store_settings, url=reduct_server.url))
 
 
 @pytest.fixture

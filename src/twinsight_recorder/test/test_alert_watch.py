@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_recorder.alerting import watch
 from twinsight_recorder.alerting.rule import AlertRule
@@ -60,12 +61,6 @@ class Watched:
             np.zeros(1, np.uint32), np.array([level]),
         ))
 
-    def wait(self, until):
-        end = time.monotonic() + 10
-        while not until():
-            assert time.monotonic() < end, 'it did not happen in time'
-            time.sleep(0.01)
-
     def told(self):
         return [(each.rule, each.active) for each in self.changes]
 
@@ -82,10 +77,10 @@ def test_after_a_clock_that_was_ahead_is_set_right_alerts_are_raised_again(robot
     running = robot.start()
     robot.ahead_ns = HOUR_NS
     robot.see(0.9)
-    robot.wait(lambda: running._engine.now_ns > time.time_ns() + HOUR_NS // 2)
+    wait_until(lambda: running._engine.now_ns > time.time_ns() + HOUR_NS // 2)
     robot.ahead_ns = 0
     robot.see(0.05)
-    robot.wait(lambda: robot.told() == [('low', True)])
+    wait_until(lambda: robot.told() == [('low', True)])
     assert len(robot.notes) == 1
     assert robot.notes[0].startswith('the clock was set back by ')
     assert robot.notes[0].endswith(': the alerts start afresh')
@@ -99,12 +94,12 @@ def test_the_state_is_written_only_where_something_changed_and_at_the_end(robot,
     monkeypatch.setattr(watch, 'save_state', lambda *given: saves.append(1) or save(*given))
     running = robot.start()
     robot.see(0.9)
-    robot.wait(lambda: saves)
+    wait_until(lambda: saves)
     before = len(saves)
     time.sleep(0.5)
     assert len(saves) == before
     robot.see(0.8)
-    robot.wait(lambda: len(saves) == before + 1)
+    wait_until(lambda: len(saves) == before + 1)
     running.close()
     assert len(saves) == before + 2
 
@@ -112,7 +107,7 @@ def test_the_state_is_written_only_where_something_changed_and_at_the_end(robot,
 def test_alerts_of_rules_that_are_all_gone_are_cleared_once_and_nothing_runs(robot):
     robot.start()
     robot.see(0.05)
-    robot.wait(lambda: robot.told() == [('low', True)])
+    wait_until(lambda: robot.told() == [('low', True)])
     robot.running[-1].close()
     for _ in range(2):
         running = robot.start(of=[])

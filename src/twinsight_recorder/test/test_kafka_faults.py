@@ -14,6 +14,7 @@ import uuid
 from confluent_kafka import Consumer
 import numpy as np
 import psycopg
+from pytest_ros import wait_until
 import redis
 
 from twinsight_recorder.kafka.settings import KafkaSettings
@@ -76,13 +77,6 @@ class Robot:
                 self.failures += 1
             self._stop.wait(0.02)
         self._sink.close()
-
-
-def wait_until(condition, timeout_s=30.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.05)
 
 
 def first_times(servers, topic, robots):

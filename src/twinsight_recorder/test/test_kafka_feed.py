@@ -7,6 +7,7 @@ import uuid
 
 import numpy as np
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_recorder.kafka.feed import FeedSettings, KafkaFeed
 from twinsight_recorder.kafka.settings import KafkaSettings
@@ -56,13 +57,6 @@ def feed(kafka, sink, most=500, most_bytes=8_000_000, gather_s=0.0, look=lambda:
     running.finish()
     assert running.join(10)
     assert running.failure is None
-
-
-def wait_until(condition, timeout_s=20.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize('bound', [{'most': 10}, {'most_bytes': 100}])

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_recorder.journal_settings import JournalSettings
 from twinsight_recorder.metrics.outbox import MetricOutbox, SinkState
@@ -67,13 +68,6 @@ def outbox_of(tmp_path):
         sink.hang.set()
 
 
-def wait(until):
-    end = time.monotonic() + 10
-    while not until():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.01)
-
-
 def test_what_is_offered_arrives_in_order_and_nothing_waits_afterwards(outbox_of):
     sink = Sink()
     outbox = outbox_of(sink)
@@ -90,10 +84,10 @@ def test_facts_that_a_sink_refuses_do_not_spoil_the_count_of_what_waits(outbox_o
     sink.refuse = 3
     outbox = outbox_of(sink)
     outbox.offer(batch(0, 4, [Alive('robot_05', 'A', 1)] * 3))
-    wait(lambda: outbox.runners[0].written == 4)
+    wait_until(lambda: outbox.runners[0].written == 4)
     sink.trouble = StoreUnavailableError('redis is away')
     outbox.offer(batch(4, 4))
-    wait(lambda: outbox.runners[0].state == SinkState.WAITING)
+    wait_until(lambda: outbox.runners[0].state == SinkState.WAITING)
     assert outbox.waiting(outbox.runners[0]) == 4
     outbox.close(0)
 
@@ -103,11 +97,11 @@ def test_states_and_problems_of_a_sink_are_told_as_they_change(outbox_of):
     outbox = outbox_of(sink, on_change=lambda runner: told.append((runner.state, runner.problem)))
     sink.trouble = StoreUnavailableError('away')
     outbox.offer(batch(0))
-    wait(lambda: told == [(SinkState.WAITING, 'away')])
+    wait_until(lambda: told == [(SinkState.WAITING, 'away')])
     sink.trouble = StoreRefusedError('read-only', 403)
-    wait(lambda: len(told) == 2)
+    wait_until(lambda: len(told) == 2)
     sink.trouble = None
-    wait(lambda: sink.values == [*range(10)])
+    wait_until(lambda: sink.values == [*range(10)])
     outbox.close(10)
     assert told[1:] == [(SinkState.REFUSING, 'read-only'), (SinkState.OK, '')]
 

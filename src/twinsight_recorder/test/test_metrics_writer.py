@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 import numpy as np
 import psycopg
 import pytest
+from pytest_ros import wait_until
 import redis
 
 from twinsight_interfaces.msg import MetricSinkStatus, MetricsStatus
@@ -103,13 +104,6 @@ class Plant:
         asked = [ConsumerGroupTopicPartitions(group)]
         found = admin.list_consumer_group_offsets(asked)[group].result(10).topic_partitions
         return sum(max(0, each.offset) for each in found if each.topic == self.kafka.topic)
-
-
-def wait_until(condition, timeout_s=30.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 import pytest
+from pytest_ros import wait_until
 from rich.console import Console
 from std_srvs.srv import Trigger
 
@@ -81,12 +82,12 @@ def test_each_command_does_what_it_says(bench, ctl):
 
 def test_the_watch_goes_on_until_ctrl_c(ros, bench):
     recorder = bench.start()
-    bench.wait(lambda: bench.statuses)
+    wait_until(lambda: bench.statuses)
     watch = ros.run(
         'watch',
         [sys.executable, '-m', 'twinsight_recorder.record_ctl', 'status', '--watch', '--json'],
     )
-    bench.wait(lambda: watch.out.read_text().count('\n') >= 3)
+    wait_until(lambda: watch.out.read_text().count('\n') >= 3)
     assert watch.running
     assert watch.end(5, ask=signal.SIGINT) == 130
     lines = [json.loads(line) for line in watch.out.read_text().splitlines()]
@@ -143,7 +144,7 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
         'record-ctl: no recorder found within 1 s; is one running, and in this ROS_DOMAIN_ID?\n'
     )
     waiting = bench.start(autostart=False)
-    bench.wait(lambda: 'recorder' in bench.node.get_node_names())
+    wait_until(lambda: 'recorder' in bench.node.get_node_names())
     idle = ctl('pause')
     assert idle.code == 3 and 'node /recorder is there, but it is not configured' in idle.err
     assert waiting.end(20, ask=signal.SIGINT) == 0
@@ -151,12 +152,12 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
     elsewhere = bench.start('-r', '__ns:=/robot_05')
     there = []
     bench.node.create_subscription(RecorderStatus, '/robot_05/recorder/status', there.append, 1)
-    bench.wait(lambda: there)
+    wait_until(lambda: there)
     assert ctl('set-mission', 'B').out == (
         '/robot_05/recorder: from now on: robot robot_05, mission B\n'
     )
     second = bench.start()
-    bench.wait(lambda: bench.statuses)
+    wait_until(lambda: bench.statuses)
     unclear = ctl('stop')
     assert unclear.code == 2 and unclear.err == (
         'record-ctl: several recorders run: /recorder, /robot_05/recorder; '

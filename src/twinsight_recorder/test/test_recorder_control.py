@@ -2,6 +2,7 @@
 
 import time
 
+from pytest_ros import wait_until
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -39,11 +40,11 @@ def test_a_mission_changes_at_one_message_while_messages_stream_in(bench, stream
     calls = []
     with stream(publishers, 200) as running:
         for mission, count in (('B', 300), ('C', 340), ('D', 600)):
-            bench.wait(lambda count=count: running.count >= count)
+            wait_until(lambda count=count: running.count >= count)
             asked = running.count
             assert bench.do('set_mission', SetMission, mission_id=mission).mission_id == mission
             calls.append((asked, running.count))
-        bench.wait(lambda: running.count >= 800)
+        wait_until(lambda: running.count >= 800)
     bench.wait_until_received('/right', running.count)
     bench.end(recorder)
     for topic in ('/left', '/right'):
@@ -87,11 +88,11 @@ def test_a_start_after_a_stop_begins_a_mission_and_what_came_between_is_no_loss(
     assert refused.message == 'the recorder stores everything: snapshots need mode: snapshot'
     bench.publish_received(numbers, range(50))
     bench.do('stop', Trigger)
-    bench.wait(lambda: numbers.get_subscription_count() == 0)
+    wait_until(lambda: numbers.get_subscription_count() == 0)
     refused = [bench.ask(name, Trigger) for name in ('stop', 'pause', 'resume', 'split')]
     assert [each.message for each in refused if not each.success] == ['stopped: start first'] * 4
     bench.publish(numbers, range(50, 80))
-    bench.wait(lambda: bench.topic('/numbers').stored == 50)
+    wait_until(lambda: bench.topic('/numbers').stored == 50)
     assert bench.statuses[-1].mode == RecorderStatus.MODE_STOPPED
     assert bench.do('start', StartRecording, mission_id='B').mission_id == 'B'
     bench.wait_for_subscriber(numbers)
@@ -126,7 +127,7 @@ def test_topics_are_dropped_and_added_and_what_came_between_is_no_loss(bench, tm
     dropped = bench.do('change_topics', ChangeTopics, drop=['/num.*', '/state'])
     assert dropped.topics == []
     say('busy', 'dock', 'busy')
-    bench.wait(lambda: numbers.get_subscription_count() == 0)
+    wait_until(lambda: numbers.get_subscription_count() == 0)
     bench.publish(numbers, range(20, 40))
     added = bench.do('change_topics', ChangeTopics, add=['/numbers', '/other', '/state'])
     assert added.topics == ['/numbers', '/other', '/state']
@@ -178,9 +179,9 @@ def test_the_recorder_follows_a_mission_that_another_node_tells(bench):
     told = Mission(robot_id='robot_05', mission_id='B', origin=Mission.ORIGIN_REQUEST)
     missions.publish(Mission(robot_id='robot_06', mission_id='X', origin=Mission.ORIGIN_REQUEST))
     missions.publish(told)
-    bench.wait(lambda: bench.statuses[-1].mission_id == 'B')
+    wait_until(lambda: bench.statuses[-1].mission_id == 'B')
     bench.publish_received(numbers, range(50, 80))
-    bench.wait(lambda: bench.topic('/numbers').mission_messages == 30)
+    wait_until(lambda: bench.topic('/numbers').mission_messages == 30)
     of_a = [status for status in bench.statuses if status.mission_id == 'A'][-1]
     assert bench.topic('/numbers', of_a).mission_messages == 50  # the last word on mission A
     told.origin, told.mission_id = Mission.ORIGIN_PARAMETER, 'C'
@@ -198,7 +199,7 @@ def test_a_recorder_that_starts_later_joins_the_mission_of_the_one_that_runs(ben
         Mission(robot_id='robot_05', mission_id='B', origin=Mission.ORIGIN_REQUEST)
     )
     recorder = bench.start()
-    bench.wait(lambda: bench.statuses and bench.statuses[-1].mission_id == 'B')
+    wait_until(lambda: bench.statuses and bench.statuses[-1].mission_id == 'B')
     bench.end(recorder)
 
 

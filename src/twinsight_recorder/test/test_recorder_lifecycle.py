@@ -4,6 +4,7 @@ import signal
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from pytest_ros import wait_until
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -30,7 +31,7 @@ def test_a_manager_configures_activates_deactivates_and_cleans_up(bench):
     recorder = bench.start(autostart=False)
     assert state(bench) == State.PRIMARY_STATE_UNCONFIGURED
     assert change(bench, Transition.TRANSITION_CONFIGURE)
-    bench.wait(lambda: len(bench.statuses) >= 2)
+    wait_until(lambda: len(bench.statuses) >= 2)
     bench.publish(numbers, range(10))
     assert bench.statuses[-1].mode == RecorderStatus.MODE_STOPPED
     assert numbers.get_subscription_count() == 0
@@ -42,9 +43,9 @@ def test_a_manager_configures_activates_deactivates_and_cleans_up(bench):
     bench.publish_received(numbers, range(10, 30))
     assert change(bench, Transition.TRANSITION_DEACTIVATE)
     assert state(bench) == State.PRIMARY_STATE_INACTIVE
-    bench.wait(lambda: numbers.get_subscription_count() == 0)
+    wait_until(lambda: numbers.get_subscription_count() == 0)
     bench.publish(numbers, range(30, 40))
-    bench.wait(lambda: bench.topic('/numbers').stored == 20)
+    wait_until(lambda: bench.topic('/numbers').stored == 20)
     assert not bench.ask('start', StartRecording).success
 
     assert change(bench, Transition.TRANSITION_ACTIVATE)
@@ -55,13 +56,13 @@ def test_a_manager_configures_activates_deactivates_and_cleans_up(bench):
     assert change(bench, Transition.TRANSITION_CLEANUP)
     assert bench.numbers('/numbers', missions=('A',)) == [*range(10, 30), *range(40, 50)]
     recorder.wait_for('recorded: robot robot_05, mission A')
-    bench.wait(lambda: not services(bench))
+    wait_until(lambda: not services(bench))
     seen = len(bench.statuses)
 
     assert change(bench, Transition.TRANSITION_CONFIGURE)
     assert change(bench, Transition.TRANSITION_ACTIVATE)
     bench.wait_for_subscriber(numbers)
-    bench.wait(lambda: len(bench.statuses) > seen)
+    wait_until(lambda: len(bench.statuses) > seen)
     assert bench.topic('/numbers').received == 0  # it counts anew
     bench.publish_received(numbers, range(50, 60))
     assert change(bench, Transition.TRANSITION_ACTIVE_SHUTDOWN)

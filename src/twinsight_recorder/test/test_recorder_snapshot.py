@@ -3,6 +3,7 @@
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from pytest_ros import wait_until
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
@@ -34,18 +35,18 @@ def test_nothing_is_stored_until_a_snapshot_is_asked_for(bench, stream):
     )
     bench.wait_for_subscriber(numbers, plan)
     with stream([numbers], RATE_HZ) as running:
-        bench.wait(lambda: running.count >= 3 * RATE_HZ)
+        wait_until(lambda: running.count >= 3 * RATE_HZ)
         assert bench.statuses[-1].mode == RecorderStatus.MODE_SNAPSHOT
         assert not bench.stored('/numbers') and not bench.stored('/plan')
         bench.do('set_mission', SetMission, mission_id='B')
         answer = bench.do('snapshot', TakeSnapshot, before_s=1.0, after_s=0.5)
-        asked_ns = bench.asked_ns
-        bench.wait(lambda: running.count >= 5 * RATE_HZ)
+        asked_ns = bench.ros.asked_ns
+        wait_until(lambda: running.count >= 5 * RATE_HZ)
         kept = bench.numbers('/numbers')
         assert_covers(kept, running, asked_ns - 10**9, asked_ns + 5 * 10**8)
         assert 1.4 < span_s(bench.stored('/numbers')) <= 1.5
         again = bench.do('snapshot', TakeSnapshot)
-        again_ns = bench.asked_ns
+        again_ns = bench.ros.asked_ns
         running_at = running.count
     bench.wait_until_received('/numbers', running.count)
     bench.end(recorder)
@@ -85,13 +86,13 @@ def test_a_rule_takes_a_snapshot_by_itself(bench, stream, tmp_path):
     recorder = bench.start('--params-file', str(file))
     bench.wait_for_subscriber(numbers, motor)
     with stream([numbers], RATE_HZ) as running:
-        bench.wait(lambda: running.count >= RATE_HZ // 2)
+        wait_until(lambda: running.count >= RATE_HZ // 2)
         motor.publish(DiagnosticStatus(level=DiagnosticStatus.WARN, message='warm'))
-        bench.wait(lambda: running.count >= 2 * RATE_HZ)
+        wait_until(lambda: running.count >= 2 * RATE_HZ)
         fired_ns = time.time_ns()
         motor.publish(DiagnosticStatus(level=DiagnosticStatus.ERROR, message='hot'))
         motor.publish(DiagnosticStatus(level=DiagnosticStatus.ERROR, message='hot still'))
-        bench.wait(lambda: running.count >= 3 * RATE_HZ)
+        wait_until(lambda: running.count >= 3 * RATE_HZ)
     bench.end(recorder)
     assert_covers(bench.numbers('/numbers'), running, fired_ns - 10**9, fired_ns + 5 * 10**8)
     assert 1.4 < span_s(bench.stored('/numbers')) <= 1.5

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+from pytest_ros import wait_until
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from twinsight_demo.child import executable
@@ -111,12 +112,12 @@ def test_three_times_the_memory_waits_on_disk_while_the_store_is_away(
     before = memory(recorder)
     begin(bench, big, small)
     wait_until_received(bench, big, small)
-    bench.wait(lambda: bench.statuses[-1].spool_bytes > 12_000_000)
+    wait_until(lambda: bench.statuses[-1].spool_bytes > 12_000_000)
     assert all(status.queued_bytes <= 4_000_000 for status in bench.statuses)
     assert not any(status.spool_message for status in bench.statuses)
     assert memory(recorder) < before + 5 * 4_000_000
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/big').stored + bench.topic('/small').stored == 600)
+    wait_until(lambda: bench.topic('/big').stored + bench.topic('/small').stored == 600)
     assert memory(recorder) < before + 8 * 4_000_000
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
     assert counts(recorder, '/big')[:5] == [200, 200, 0, 0, 0]
@@ -133,13 +134,13 @@ def test_a_store_that_goes_while_what_waited_is_sent_gets_the_rest_later(
     big, small = feeds('/big', BIG, 80, 200), feeds('/small', 100, 160, 400)
     recorder = start(bench, memory_limit='2MB')
     begin(bench, big, small)
-    bench.wait(lambda: bench.topic('/big').received > 60)
+    wait_until(lambda: bench.topic('/big').received > 60)
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/big').stored > 0)
+    wait_until(lambda: bench.topic('/big').stored > 0)
     reduct_server.kill()
     wait_until_received(bench, big, small)
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/big').stored + bench.topic('/small').stored == 600)
+    wait_until(lambda: bench.topic('/big').stored + bench.topic('/small').stored == 600)
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
     assert_as_they_arrived(bench.stored('/big'), big)
     assert_as_they_arrived(bench.stored('/small'), small)
@@ -177,7 +178,7 @@ def test_what_a_killed_recorder_accepted_while_the_store_was_away_is_sent_by_the
     big, small = feeds('/big', BIG, 80), feeds('/small', 100, 500)
     recorder = start(bench, memory_limit='1MB')
     begin(bench, big, small)
-    bench.wait(lambda: bench.topic('/big').received > 60)  # more than memory takes
+    wait_until(lambda: bench.topic('/big').received > 60)  # more than memory takes
     kill_ns = killed_ns(recorder)
     big.end()
     small.end()
@@ -208,13 +209,12 @@ def test_three_sigkills_in_the_middle_of_writing_cost_no_more_than_the_bound(
             recorder = start(bench)
             begin(bench, big, small)
             for each, enough in ((big, 30), (small, 1000)):
-                bench.wait(lambda: bench.topic(each.topic).stored > enough)  # noqa: B023
+                wait_until(lambda: bench.topic(each.topic).stored > enough)  # noqa: B023
             time.sleep(0.13 * run)  # at other places of the writing
             kill_ns = killed_ns(recorder)
             big.end()
             small.end()
             ended += [(big, kill_ns), (small, kill_ns)]
-            bench.close()
             domain.close()
     recorder = start(own_bench)
     recorder.wait_for('of them stored already')
@@ -282,7 +282,7 @@ def test_a_full_spool_drops_what_the_policy_says_and_counts_it(
     )
     begin(bench, big)
     wait_until_received(bench, big)
-    bench.wait(lambda: bench.topic('/big').dropped > 60)
+    wait_until(lambda: bench.topic('/big').dropped > 60)
     assert all(status.spool_bytes <= 1_000_000 for status in bench.statuses)
     message = {
         'drop_oldest': 'full (1000000 bytes); the oldest messages give way to new ones',
@@ -290,7 +290,7 @@ def test_a_full_spool_drops_what_the_policy_says_and_counts_it(
     }[when_full]
     assert bench.statuses[-1].spool_message.endswith(message)
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/big').stored + bench.topic('/big').dropped == 150)
+    wait_until(lambda: bench.topic('/big').stored + bench.topic('/big').dropped == 150)
     assert recorder.end(20, ask=signal.SIGINT) == 1
     assert len([line for line in errors(recorder) if message in line]) == 1
     received, stored, lost, dropped, refused, *_ = counts(recorder, '/big')
@@ -327,8 +327,8 @@ def test_a_stream_that_is_dropped_first_leaves_the_spool_to_the_others(
     wait_until_received(bench, big, small)
     assert 'messages of streams with drop_first are dropped' in recorder.text()
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/small').stored == 200)
-    bench.wait(lambda: bench.topic('/big').stored + bench.topic('/big').dropped == 100)
+    wait_until(lambda: bench.topic('/small').stored == 200)
+    wait_until(lambda: bench.topic('/big').stored + bench.topic('/big').dropped == 100)
     assert recorder.end(20, ask=signal.SIGINT) == 1
     assert numbers(bench, small) == list(range(200))
     there = numbers(bench, big)
@@ -351,7 +351,7 @@ def test_a_folder_that_cannot_be_used_is_one_line_and_recording_goes_on_in_memor
     line = f'spool {place}: not a folder; messages wait in memory only'
     assert bench.statuses[-1].spool_message == line
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/small').stored == 300)
+    wait_until(lambda: bench.topic('/small').stored == 300)
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
     assert len([each for each in errors(recorder) if line in each]) == 1
     assert_as_they_arrived(bench.stored('/small'), small)
@@ -365,10 +365,10 @@ def test_a_folder_that_another_recorder_uses_is_one_line_and_taken_over_later(
     small = feeds('/small', 100, 100)
     first = start(bench)
     begin(bench, small)
-    bench.wait(lambda: bench.topic('/small').received > 50)
+    wait_until(lambda: bench.topic('/small').received > 50)
     second = start(bench, robot_id='robot_06')
     second.wait_for('spool: another process uses it; give each recorder a folder of its own')
-    bench.wait(lambda: bench.statuses and bench.statuses[-1].robot_id == 'robot_06')
+    wait_until(lambda: bench.statuses and bench.statuses[-1].robot_id == 'robot_06')
     first.kill()
     small.end()
     reduct_server.start()
@@ -415,20 +415,20 @@ def test_a_disk_that_fills_up_loses_nothing_that_memory_can_hold(
         'sh', *executable('twinsight_recorder', 'recorder', '--ros-args', *words),
     ], **{URL_VARIABLE: bench.settings.url})
     begin(bench, big)
-    bench.wait(lambda: bench.statuses and bench.statuses[-1].spool_message)
+    wait_until(lambda: bench.statuses and bench.statuses[-1].spool_message)
     assert bench.statuses[-1].spool_message == (
         f'spool {disk}/spool: No space left on device; messages wait in memory only'
     )
     wait_until_received(bench, big)
-    bench.wait(lambda: bench.topic('/big').dropped > 0)
+    wait_until(lambda: bench.topic('/big').dropped > 0)
     dropped = bench.topic('/big').dropped
     assert dropped < 200 - (2_000_000 + 1_500_000) // 50_000
     Path(f'/proc/{recorder._process.pid}/root{disk}/other').unlink()
     later = feeds('/small', 100, 100, 600)
     begin(bench, later)
-    bench.wait(lambda: not bench.statuses[-1].spool_message)
+    wait_until(lambda: not bench.statuses[-1].spool_message)
     reduct_server.start()
-    bench.wait(lambda: bench.topic('/big').stored == 200 - dropped)
+    wait_until(lambda: bench.topic('/big').stored == 200 - dropped)
     later.join()
     assert recorder.end(20, ask=signal.SIGINT) == 1
     assert 'the spool takes messages again' in recorder.text()

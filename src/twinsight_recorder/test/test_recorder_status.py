@@ -4,6 +4,7 @@ import time
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from pytest_ros import wait_until
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
@@ -40,10 +41,10 @@ def test_counts_add_up_at_every_status_and_rates_are_those_of_the_publishers(
     bench.wait_for_subscriber(fast, slow)
     with stream([fast], 400), stream([slow], 50):
         begin = len(bench.statuses)
-        bench.wait(lambda: len(bench.statuses) >= begin + 6)
+        wait_until(lambda: len(bench.statuses) >= begin + 6)
     end = len(bench.statuses)
     bench.end(recorder)
-    bench.wait(lambda: bench.topic('/fast').waiting == 0)
+    wait_until(lambda: bench.topic('/fast').waiting == 0)
     for status in bench.statuses:
         for topic in status.topics:
             assert topic.received == accounted(topic), topic
@@ -83,7 +84,7 @@ def test_what_is_lost_in_dds_is_counted_exactly(bench):
     bench.wait_until_received('/points', 10)
     publish(100, 2_000_000)  # without the DDS profile most of them do not arrive
     publish(10, 1000)
-    bench.wait(lambda: bench.topic('/points').received + bench.topic('/points').lost == 120)
+    wait_until(lambda: bench.topic('/points').received + bench.topic('/points').lost == 120)
     bench.end(recorder)
     topic = bench.topic('/points')
     assert topic.lost > 20, 'nothing was lost: the test shows nothing'
@@ -114,11 +115,11 @@ def test_sim_time_that_stands_still_and_jumps_back_changes_nothing_of_a_recordin
         tick(*range(1000, 1020))
         tick(*range(1010, 1020))  # back by 10 s, and then it stands still
         seen = len(bench.statuses)
-        bench.wait(lambda: len(bench.statuses) >= seen + 3, timeout_s=4.5)
+        wait_until(lambda: len(bench.statuses) >= seen + 3, timeout_s=4.5)
         bench.do('set_mission', SetMission, mission_id='B')
         asked = running.count
         tick(*range(20, 30))
-        bench.wait(lambda: running.count >= asked + 100)
+        wait_until(lambda: running.count >= asked + 100)
     bench.wait_until_received('/numbers', running.count)
     bench.end(recorder)
     assert bench.numbers('/numbers') == [*range(running.count)]
@@ -148,16 +149,16 @@ def test_a_topic_whose_big_messages_die_inside_dds_is_named_with_the_remedy(benc
         time.sleep(0.05)
         return 'too big for the shared memory of Fast DDS' in recorder.text()
 
-    bench.wait(warned)
+    wait_until(warned)
     [line] = [line for line in recorder.text().splitlines() if 'too big for' in line]
     assert 'topic /cloud (std_msgs/msg/UInt8MultiArray): lost' in line
     assert 'FASTDDS_DEFAULT_PROFILES_FILE=' in line and 'fastdds.xml' in line
-    bench.wait(lambda: bench.topic('/cloud').lost > 0)
+    wait_until(lambda: bench.topic('/cloud').lost > 0)
     bench.end(recorder)
 
 
 def test_diagnostics_are_left_out_where_the_configuration_says_so(bench):
     recorder = bench.start(diagnostics='false')
-    bench.wait(lambda: bench.statuses)
+    wait_until(lambda: bench.statuses)
     assert not bench.node.get_publishers_info_by_topic('/diagnostics')
     bench.end(recorder)

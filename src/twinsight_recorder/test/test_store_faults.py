@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import pytest
+from pytest_ros import wait_until
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
@@ -182,7 +183,7 @@ def start(faulty: Any, feed: Any) -> Callable[..., Any]:
 def wait_until_stored(bench: Any, *feeds: Any, timeout_s: float = 20.0) -> None:
     for feed in feeds:
         feed.join()
-        bench.wait(lambda: bench.topic(feed.topic).stored == len(feed.published_ns), timeout_s)  # noqa: B023
+        wait_until(lambda: bench.topic(feed.topic).stored == len(feed.published_ns), timeout_s)  # noqa: B023
 
 
 def test_requests_that_fail_now_and_then_are_repeated_and_nothing_is_lost(
@@ -202,7 +203,7 @@ def test_a_record_at_which_the_store_always_fails_is_given_up_alone(
 ) -> None:
     proxy.fault = lambda head: 500 if is_bad_write(head) else None
     recorder, good, bad = start(('/good', 1_000, 100, 300), ('/bad', 100, 10, 1))
-    faulty.wait(lambda: faulty.topic('/bad').refused == 1, 40)
+    wait_until(lambda: faulty.topic('/bad').refused == 1, 40)
     wait_until_stored(faulty, good)
     assert recorder.end(20, ask=signal.SIGINT) == 1
     assert counts(recorder, '/bad')[:5] == [1, 0, 0, 0, 1]
@@ -214,7 +215,7 @@ def test_records_that_the_store_will_not_have_are_counted_and_the_others_are_sto
 ) -> None:
     proxy.fault = lambda head: 422 if is_bad_write(head) else None
     recorder, good, bad = start(('/good', 1_000, 100, 300), ('/bad', 70_000, 20, 5))
-    faulty.wait(lambda: faulty.topic('/bad').refused == 5)
+    wait_until(lambda: faulty.topic('/bad').refused == 5)
     wait_until_stored(faulty, good)
     assert recorder.end(20, ask=signal.SIGINT) == 1
     assert 'refuses: as told: 422 (422); recording goes on' in recorder.text()
@@ -228,13 +229,13 @@ def test_a_store_whose_disk_is_full_is_waited_for(
     proxy.fault = lambda head: 507 if is_write(head) else None
     recorder, good = start(('/good', 100_000, 60, 100), memory_limit='2MB')
     good.join()
-    faulty.wait(lambda: faulty.statuses[-1].spool_bytes > 8_000_000)
+    wait_until(lambda: faulty.statuses[-1].spool_bytes > 8_000_000)
     assert faulty.statuses[-1].store == RecorderStatus.STORE_REFUSING
     assert 'as told: 507' in faulty.statuses[-1].store_message
     assert faulty.topic('/good').refused == faulty.topic('/good').dropped == 0
     proxy.fault = lambda head: None
     wait_until_stored(faulty, good)
-    faulty.wait(lambda: faulty.statuses[-1].store == RecorderStatus.STORE_OK)
+    wait_until(lambda: faulty.statuses[-1].store == RecorderStatus.STORE_OK)
     assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
     assert_all_there(faulty, good)
 
@@ -245,7 +246,7 @@ def test_a_slow_store_gets_everything_and_memory_stays_bounded(
     proxy.delay_s = 1.0
     recorder, good = start(('/good', 100_000, 60, 60), memory_limit='4MB', stop_timeout=30.0)
     good.join()
-    faulty.wait(lambda: faulty.topic('/good').received == 60)
+    wait_until(lambda: faulty.topic('/good').received == 60)
     assert faulty.topic('/good').waiting > 0
     assert recorder.end(40, ask=signal.SIGINT) == 0, recorder.text()
     assert all(status.queued_bytes <= 4_000_000 for status in faulty.statuses)
@@ -258,10 +259,10 @@ def test_a_store_that_hangs_counts_as_away_after_the_timeout_until_it_answers(
     faulty: Any, start: Callable, proxy: FaultyProxy, size: int
 ) -> None:
     recorder, good = start(('/good', size, 20, 100), **{'store.timeout': 2.0})
-    faulty.wait(lambda: faulty.topic('/good').stored > 0)
+    wait_until(lambda: faulty.topic('/good').stored > 0)
     proxy.fault = lambda head: 'hang'
     hangs_s = time.monotonic()
-    faulty.wait(lambda: faulty.statuses[-1].store == RecorderStatus.STORE_WAITING, 10)
+    wait_until(lambda: faulty.statuses[-1].store == RecorderStatus.STORE_WAITING, 10)
     assert time.monotonic() - hangs_s < 6
     assert 'does not answer' in faulty.statuses[-1].store_message
     proxy.fault = lambda head: None
@@ -295,7 +296,7 @@ def test_a_recovery_from_the_spool_outlives_a_store_that_fails(
     proxy.fault = lambda head: 503
     recorder, good = start(('/good', 1_000, 200, 300), stop_timeout=0.0)
     good.join()
-    faulty.wait(lambda: faulty.topic('/good').received == 300)
+    wait_until(lambda: faulty.topic('/good').received == 300)
     recorder.kill()
     proxy.fault = first([503] * 4, lambda head: b'/q HTTP' in head or b'/read HTTP' in head)
     again, _ = start(('/bad', 100, 10, 1))

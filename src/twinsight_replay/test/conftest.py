@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-import threading
 import time
 from typing import Any, NamedTuple, Protocol
 
 from geometry_msgs.msg import TransformStamped
 import pytest
+from pytest_ros import wait_until
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -115,15 +114,7 @@ class Operator:
         self._parameters = AsyncParameterClient(self.node, 'replay')
         for topic, kind in ((CLOCK, Clock), (STATUS, ReplayStatus), (JUMPED, ReplayJump)):
             self._subscribe(topic, kind)
-        self._executor = SingleThreadedExecutor(context=ros.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._executor.shutdown()
-        self._thread.join(5)
+        ros.serve(self.node)
 
     def start(self, *arguments: str, **env: str) -> Any:
         """Start a replay of the test's bucket; it waits for the operator's subscriptions."""
@@ -144,13 +135,6 @@ class Operator:
         for each in channels:
             self._subscribe(prefix + each.topic, message_class(each.type_name), latched)
 
-    def wait(self, until: Callable[[], object], timeout_s: float = 30.0) -> None:
-        """Return when the condition holds; fail where it never does."""
-        end = time.monotonic() + timeout_s
-        while not until():
-            assert time.monotonic() < end, 'it did not happen in time'
-            time.sleep(0.01)
-
     def settle(self) -> None:
         """Return when no more messages arrive than those that never end."""
         topics = [topic for topic in self._types if topic not in (CLOCK, STATUS)]
@@ -162,7 +146,7 @@ class Operator:
     def wait_for(self, state: int) -> ReplayStatus:
         """Return a status of a state that is told from now on."""
         now_ns = time.time_ns()
-        self.wait(lambda: self._has_status(state, now_ns))
+        wait_until(lambda: self._has_status(state, now_ns))
         return self.status
 
     def _has_status(self, state: int, since_ns: int) -> bool:
@@ -201,11 +185,7 @@ class Operator:
     def ask(self, name: str, **fields: object) -> Any:
         """Return the answer of one of the replay's services."""
         kind = getattr(srv, ''.join(word.capitalize() for word in name.split('_')))
-        client = self.node.create_client(kind, f'/replay/{name}')
-        assert client.wait_for_service(20)
-        answer = self._answer(client.call_async(kind.Request(**fields)))
-        self.node.destroy_client(client)
-        return answer
+        return self._ros.call(self.node, f'/replay/{name}', kind, **fields)
 
     def seek(self, to_time_ns: int) -> bool:
         """Ask for a seek; return whether it was done."""
@@ -224,7 +204,7 @@ class Operator:
         return parameter_value_to_python(value)
 
     def _answer(self, future: Any) -> Any:
-        self.wait(future.done)
+        wait_until(future.done)
         return future.result()
 
     def _subscribe(self, topic: str, kind: Any, latched: bool = False) -> None:
@@ -245,11 +225,9 @@ def _without_history(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def operator(ros: Any, store_settings: StoreSettings) -> Iterator[Operator]:
+def operator(ros: Any, store_settings: StoreSettings) -> Operator:
     """Give a node beside the replay, which it starts on the test's own bucket."""
-    operator = Operator(ros, store_settings)
-    yield operator
-    operator.close()
+    return Operator(ros, store_settings)
 
 
 @pytest.fixture

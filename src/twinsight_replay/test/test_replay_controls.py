@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Duration
 import pytest
+from pytest_ros import wait_until
 import yaml
 
 from twinsight_interfaces.msg import ReplayJump, ReplayStatus
@@ -38,7 +39,7 @@ def numbers(operator: Operator, since_ns: int = 0) -> list[int]:
 def told(operator: Operator, count: int) -> list[ReplayStatus]:
     """Return the next statuses."""
     now_ns = time.time_ns()
-    operator.wait(lambda: len(operator.seen('/replay/status', since_ns=now_ns)) >= count)
+    wait_until(lambda: len(operator.seen('/replay/status', since_ns=now_ns)) >= count)
     return operator.messages('/replay/status', now_ns)[:count]
 
 
@@ -66,7 +67,7 @@ def seek(operator: Operator, to_ns_: int) -> int:
     """Seek; return when the jump was told: what came later belongs to the new position."""
     before = len(operator.seen(JUMPED))
     assert operator.seek(to_ns_)
-    operator.wait(lambda: len(operator.seen(JUMPED)) > before)
+    wait_until(lambda: len(operator.seen(JUMPED)) > before)
     return operator.seen(JUMPED)[-1].source_ns
 
 
@@ -148,7 +149,7 @@ def test_stepping_plays_exactly_what_was_asked_for(watched: Operator, drive: Dri
     assert not operator.ask('play_next').success
     assert operator.ask('burst', num_messages=3).actually_burst == 0
     assert operator.ask('burst', num_messages=0).actually_burst == 0
-    operator.wait(lambda: len(numbers(operator)) > 20)
+    wait_until(lambda: len(numbers(operator)) > 20)
     operator.ask('pause')
     operator.settle()
     played = len(numbers(operator))
@@ -186,7 +187,7 @@ def test_a_seek_begins_with_what_was_latched_then(watched: Operator, drive: Driv
         ] == frames
         at_ns = drive.at_ns(number)
     operator.watch(drive.channels[1], latched=True)  # who comes late gets the same
-    operator.wait(lambda: operator.texts('/map', since_ns) == ['map 0', 'map 0'])
+    wait_until(lambda: operator.texts('/map', since_ns) == ['map 0', 'map 0'])
 
     count = len(jumps(operator))
     assert not operator.seek(drive.at_ns(drive.count) + SECOND)
@@ -229,7 +230,7 @@ def test_stopped_it_stays_and_plays_parts_again(watched: Operator, drive: Drive)
     assert operator.ask(
         'play', start_offset=to_msg(2 * SECOND), playback_duration=Duration(nanosec=200_000_000)
     ).success
-    operator.wait(lambda: numbers(operator, since_ns)[-1:] == [110])
+    wait_until(lambda: numbers(operator, since_ns)[-1:] == [110])
     operator.wait_for(ReplayStatus.FINISHED)
     assert numbers(operator, since_ns) == list(range(100, 111))
     begin_ns = drive.at_ns(100)
@@ -252,7 +253,7 @@ def test_stopped_it_stays_and_plays_parts_again(watched: Operator, drive: Drive)
     operator.settle()
     assert numbers(operator, since_ns) == list(range(drive.count))
     assert operator.seek(drive.at_ns(498))  # at the end it goes on from there
-    operator.wait(lambda: numbers(operator, since_ns)[drive.count:] == [498, 499])
+    wait_until(lambda: numbers(operator, since_ns)[drive.count:] == [498, 499])
 
 
 def test_a_parameter_file_configures_it_and_the_command_line_stands_before_it(

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from pytest_ros import wait_until
 from rosbag2_interfaces.srv import Pause
 
 from twinsight_interfaces.msg import ReplayStatus
@@ -146,7 +147,7 @@ def position_ns(status):
 
 
 def wait_until_played(operator, part_ns):
-    operator.wait(lambda: position_ns(operator.status) > START_NS + part_ns)
+    wait_until(lambda: position_ns(operator.status) > START_NS + part_ns)
 
 
 def wait_until_it_stands(operator):
@@ -157,7 +158,7 @@ def wait_until_it_stands(operator):
         latest[:] = operator.messages(STATUS)[-10:]
         return [each.state for each in latest] == [ReplayStatus.WAITING] * 10
 
-    operator.wait(stands)
+    wait_until(stands)
     assert len({position_ns(each) for each in latest}) == 1
 
 
@@ -274,9 +275,9 @@ def three_gigabytes(store, channel, text, reduct_server, tmp_path):
 
 def test_paused_no_more_is_in_memory_than_is_to_be_read_ahead(operator, three_gigabytes):
     playing = operator.start(*AT_ONCE, '--start-paused', '--read-ahead', '64MB')
-    operator.wait(lambda: operator.status.queued_bytes >= 64 * MB)
+    wait_until(lambda: operator.status.queued_bytes >= 64 * MB)
     full = len(operator.seen(STATUS))
-    operator.wait(lambda: len(operator.seen(STATUS)) > full + 10)
+    wait_until(lambda: len(operator.seen(STATUS)) > full + 10)
     operator.ask('resume')
     wait_until_played(operator, S)
     most_bytes = memory(playing)

@@ -12,6 +12,7 @@ from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
+from pytest_ros import wait_until
 from rclpy.serialization import deserialize_message, serialize_message
 from tf2_msgs.msg import TFMessage
 
@@ -44,7 +45,7 @@ def test_a_loop_plays_the_part_again_and_tells_of_each_jump(
         '--loop', '--start-offset', '500ms', '--duration', '0.4', '--rate', '2',
         '--topic', '/odom',
     )
-    operator.wait(lambda: operator.status.loop == 2)
+    wait_until(lambda: operator.status.loop == 2)
     operator.ask('stop')
     assert playing.end(20) == 0
     operator.settle()
@@ -218,7 +219,7 @@ def test_two_robots_come_side_by_side_with_their_metrics_events_and_alerts(
         assert event.source_ns - began_ns == pytest.approx(300 * MS, abs=100 * MS)
 
     playing = operator.start('--no-metrics', '--stay', **{URL_VARIABLE: postgres_url})
-    operator.wait(lambda: len(operator.seen('/robot_07/odom')) == 42)
+    wait_until(lambda: len(operator.seen('/robot_07/odom')) == 42)
     assert operator.node.count_publishers('/robot_07/odom') == 1
     for topic in (battery.topic, '/events', '/alerts'):
         assert operator.node.count_publishers(f'/robot_07{topic}') == 0

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_replay.controls import Controls
 from twinsight_replay.play_options import PlayOptions
@@ -171,13 +172,6 @@ class Asking:
             self._ask(chance)
 
 
-def wait(until):
-    end = time.monotonic() + 20
-    while not until():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.002)
-
-
 def test_what_opening_refuses_is_what_is_raised_also_while_something_else_is_read():
     source = Source(100, answer_s=0.2, latched_error=StoreRefusedError('no', 403))
     with Playing(source.open) as playing:
@@ -189,7 +183,7 @@ def test_what_opening_refuses_is_what_is_raised_also_while_something_else_is_rea
 def test_a_reading_has_ended_before_the_next_one_begins():
     source = Source(10_000, closing_s=0.02)
     with Playing(source.open, paused=True) as playing:
-        wait(lambda: source.open_now)
+        wait_until(lambda: source.open_now)
         for number in range(30):
             assert playing.controls.seek(T0 + number * 100 * STEP_NS)
             time.sleep(0.003)
@@ -220,7 +214,7 @@ def test_a_thousand_seeks_of_two_threads_end_where_the_last_one_went(
         playing.controls.seek(T0 + 1_500 * STEP_NS)
         playing.controls.set_rate(float('inf'))
         playing.controls.resume()
-        wait(lambda: playing.controls.status().state is State.FINISHED)
+        wait_until(lambda: playing.controls.status().state is State.FINISHED)
         assert playing.seen == [T0 + n * STEP_NS for n in range(1_500, count)]
         assert playing.feed.queued == (0, 0)
     assert len(queued) == 1_000
@@ -258,7 +252,7 @@ def test_a_burst_that_the_end_cuts_short_tells_how_much_was_played(error):
             source._answer_s = 0.05
         with Asking(lambda chance: answers.append(playing.controls.burst(0)), 1, most=1):
             if error is None:
-                wait(lambda: len(playing.seen) >= 20)
+                wait_until(lambda: len(playing.seen) >= 20)
                 playing.player.close()
             playing.join()
     assert answers == [len(playing.seen)]
@@ -268,7 +262,7 @@ def test_a_burst_that_the_end_cuts_short_tells_how_much_was_played(error):
 def test_an_error_while_it_is_paused_is_raised_when_the_messages_before_it_are_played():
     error = StoreUnavailableError('away')
     with Playing(Source(95, error=error).open, paused=True, rate=1000.0) as playing:
-        wait(lambda: playing.feed.queued[0] >= 80)
+        wait_until(lambda: playing.feed.queued[0] >= 80)
         time.sleep(0.05)
         assert playing.controls.status().state is State.PAUSED
         playing.controls.resume()
@@ -280,7 +274,7 @@ def test_an_error_while_it_is_paused_is_raised_when_the_messages_before_it_are_p
 def test_a_seek_goes_on_after_an_error():
     source = Source(95, error=StoreUnavailableError('away'))
     with Playing(source.open, paused=True) as playing:
-        wait(lambda: playing.feed.queued[0] >= 80)
+        wait_until(lambda: playing.feed.queued[0] >= 80)
         time.sleep(0.05)
         source._error = None
         assert playing.controls.seek(T0 + 50 * STEP_NS)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 import json
 from pathlib import Path
 import signal
-import threading
 import time
 from typing import Any
 
 import psycopg
 import pytest
-from rclpy.executors import SingleThreadedExecutor
+from pytest_ros import wait_until
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 import redis
@@ -45,15 +43,7 @@ class Metrics:
             MetricsStatus, '/metrics_recorder/status', self.statuses.append, 100
         )
         self.node.create_subscription(Alert, '/metrics_recorder/alerts', self.alerts.append, 100)
-        self._executor = SingleThreadedExecutor(context=ros.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._executor.shutdown()
-        self._thread.join(5)
+        ros.serve(self.node)
 
     def start(self, *extra: str, settings: dict[str, Any] | None = None, **given: object) -> Any:
         """Start a metrics recorder; settings go into a parameter file, ``given`` are ``-p``."""
@@ -78,16 +68,9 @@ class Metrics:
         """Return a publisher."""
         return self.node.create_publisher(kind, topic, qos)
 
-    def wait(self, until: Callable[[], object], timeout_s: float = 30.0) -> None:
-        """Return when the condition holds; fail where it never does."""
-        end = time.monotonic() + timeout_s
-        while not until():
-            assert time.monotonic() < end, 'it did not happen in time'
-            time.sleep(0.02)
-
     def wait_for_subscriber(self, *publishers: Publisher) -> None:
         """Return when the recorder is subscribed to each."""
-        self.wait(lambda: all(each.get_subscription_count() for each in publishers))
+        wait_until(lambda: all(each.get_subscription_count() for each in publishers))
 
     @property
     def status(self) -> MetricsStatus:
@@ -97,16 +80,11 @@ class Metrics:
     def wait_until_taking(self) -> None:
         """Return when a recorder that was just started has taken messages that stream in."""
         seen = len(self.statuses)
-        self.wait(lambda: any(status.messages for status in self.statuses[seen:]))
+        wait_until(lambda: any(status.messages for status in self.statuses[seen:]))
 
     def ask(self, name: str, kind: Any, **fields: object) -> Any:
         """Return the answer of a service."""
-        client = self.node.create_client(kind, name)
-        assert client.wait_for_service(20)
-        future = client.call_async(kind.Request(**fields))
-        self.wait(future.done)
-        self.node.destroy_client(client)
-        return future.result()
+        return self.ros.call(self.node, name, kind, **fields)
 
     def end(self, recorder: Any, code: int = 0) -> MetricsStatus:
         """End the recorder, which must have written all; return its last status."""
@@ -152,19 +130,16 @@ class Metrics:
 @pytest.fixture
 def metrics(
     ros: Any, tmp_path: Path, postgres_url: str, redis_url: str
-) -> Iterator[Metrics]:
+) -> Metrics:
     """Give a robot's node and stores, for a metrics recorder that the test starts."""
-    bench = Metrics(ros, tmp_path, postgres_url, redis_url)
-    yield bench
-    bench.close()
+    return Metrics(ros, tmp_path, postgres_url, redis_url)
 
 
 @pytest.fixture
 def own_metrics(
     ros: Any, tmp_path: Path, postgres_server: Any, redis_server: Any
-) -> Iterator[Metrics]:
+) -> Metrics:
     """Give a robot's node, and servers of the test's own that it may end."""
     bench = Metrics(ros, tmp_path, postgres_server.url, redis_server.url)
     bench.postgres, bench.redis = postgres_server, redis_server
-    yield bench
-    bench.close()
+    return bench

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from pytest_ros import wait_until
 import redis
 from std_msgs.msg import Float64, UInt32
 from twinsight_demo.child import executable
@@ -38,7 +39,7 @@ def start(robot, **more):
 def wait_until_known(robot, *publishers):
     """Return when the recorder hears the robot, and the robot the recorder's alerts."""
     robot.wait_for_subscriber(*publishers)
-    robot.wait(lambda: robot.node.count_publishers('/metrics_recorder/alerts'))
+    wait_until(lambda: robot.node.count_publishers('/metrics_recorder/alerts'))
 
 
 def publish(robot, *levels):
@@ -53,11 +54,11 @@ def last_level(robot):
 
 def publish_until_stored(robot, level):
     """Return when a recorder that was just started takes the level."""
-    robot.wait(lambda: publish(robot, level) or last_level(robot) == level)
+    wait_until(lambda: publish(robot, level) or last_level(robot) == level)
 
 
 def wait_for_alerts(robot, count):
-    robot.wait(lambda: len(robot.alerts) >= count)
+    wait_until(lambda: len(robot.alerts) >= count)
 
 
 def ns(time_message):
@@ -158,7 +159,7 @@ def test_a_topic_that_goes_silent_is_missed_until_it_comes_back(robot, stream):
     recorder = start(robot)
     wait_until_known(robot, robot.beat)
     with stream([robot.beat], 20):
-        robot.wait(lambda: len(samples(robot, 'beat')) > 5)
+        wait_until(lambda: len(samples(robot, 'beat')) > 5)
     wait_for_alerts(robot, 1)
     before = samples(robot, 'beat')
     with stream([robot.beat], 20):
@@ -177,10 +178,10 @@ def test_a_topic_that_goes_silent_is_missed_until_it_comes_back(robot, stream):
 def test_a_topic_that_should_be_there_is_missed_from_the_start_on(robot):
     absent = {'metric': 'level', 'missing_for': '800ms', 'expected': True}
     recorder = start(robot, absent=absent)
-    robot.wait(lambda: in_table(robot))
+    wait_until(lambda: in_table(robot))
     wait_until_known(robot, robot.level)
     publish(robot, 0.5)
-    robot.wait(lambda: len(in_table(robot)) == 3)
+    wait_until(lambda: len(in_table(robot)) == 3)
     told = told_at_the_end(robot, recorder)
     [(start_ns,)] = robot.rows(
         'SELECT (extract(epoch FROM started) * 1000000)::bigint * 1000 FROM mission'
@@ -198,7 +199,7 @@ def test_a_recorder_that_is_killed_neither_raises_again_nor_forgets_to_clear(rob
     robot.beat.publish(UInt32(data=1))
     publish(robot, 0.5, 0.1)
     wait_for_alerts(robot, 2)
-    robot.wait(lambda: len(in_stream(robot)) == len(in_table(robot)) == 2)
+    wait_until(lambda: len(in_stream(robot)) == len(in_table(robot)) == 2)
     recorder.kill()
     recorder = start(robot)
     publish_until_stored(robot, 0.15)  # still low
@@ -222,7 +223,7 @@ def test_a_recorder_that_was_killed_does_not_miss_what_the_one_before_it_saw(rob
     recorder = start(robot, stopped=stopped)
     wait_until_known(robot, steps)
     with stream([steps], 20) as published:
-        robot.wait(lambda: published.count > 80)
+        wait_until(lambda: published.count > 80)
         recorder.kill()
         recorder = start(robot, stopped=stopped)
         robot.wait_until_taking()

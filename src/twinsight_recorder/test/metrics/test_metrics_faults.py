@@ -4,6 +4,7 @@ import threading
 import time
 
 import psycopg
+from pytest_ros import wait_until
 from std_msgs.msg import Int64
 
 from twinsight_interfaces.msg import MetricSinkStatus
@@ -51,8 +52,8 @@ def assert_all_is_there(metrics, recorder, last):
 
 
 def stop_and_wait_until_written(metrics, counter, recorder):
-    metrics.wait(lambda: metrics.latest().get('count', {}).get('value') == counter.next - 1)
-    metrics.wait(lambda: metrics.history('count')[-1] == counter.next - 1)
+    wait_until(lambda: metrics.latest().get('count', {}).get('value') == counter.next - 1)
+    wait_until(lambda: metrics.history('count')[-1] == counter.next - 1)
     assert_all_is_there(metrics, recorder, counter.next)
 
 
@@ -90,17 +91,17 @@ def test_what_a_killed_recorder_accepted_while_both_stores_were_away_is_written_
         for number in range(first, first + 500):
             publisher.publish(Int64(data=number))
             time.sleep(0.001)
-        metrics.wait(lambda n=first + 500: metrics.status.samples == n)
+        wait_until(lambda n=first + 500: metrics.status.samples == n)
         if first == 0:
-            metrics.wait(lambda: len(metrics.history('count')) == 500)
+            wait_until(lambda: len(metrics.history('count')) == 500)
             metrics.redis.kill()
             metrics.postgres.kill()
     recorder.kill()
     metrics.redis.restart()
     metrics.postgres.restart()
     recorder = metrics.start()
-    metrics.wait(lambda: len(metrics.history('count')) == 1000)
-    metrics.wait(lambda: len(metrics.stream('count')) == 1000)
+    wait_until(lambda: len(metrics.history('count')) == 1000)
+    wait_until(lambda: len(metrics.stream('count')) == 1000)
     metrics.end(recorder)
     assert metrics.history('count') == metrics.stream('count') == [*range(1000)]
     assert 'samples of an earlier recorder' in recorder.text()
@@ -118,7 +119,7 @@ def test_a_recorder_that_is_killed_over_and_over_doubles_nothing(own_metrics):
         recorder = metrics.start()
         metrics.wait_until_taking()
         counter.wait_for(150)
-    metrics.wait(lambda: metrics.history('count')[-1] == counter.next - 1)
+    wait_until(lambda: metrics.history('count')[-1] == counter.next - 1)
     metrics.end(recorder)
     history = metrics.history('count')
     assert history == sorted(set(history))
@@ -135,7 +136,7 @@ def test_a_database_that_is_read_only_for_a_while_holds_up_neither_redis_nor_the
     with Counter(publisher, 200) as counter:
         counter.wait_for(100)
         set_read_only(metrics, 'on')
-        metrics.wait(lambda: sink(metrics, 'timescaledb').state == MetricSinkStatus.REFUSING)
+        wait_until(lambda: sink(metrics, 'timescaledb').state == MetricSinkStatus.REFUSING)
         counter.wait_for(200)
         assert metrics.latest()['count']['value'] > counter.next - 100
         assert metrics.history('count')[-1] < counter.next - 150

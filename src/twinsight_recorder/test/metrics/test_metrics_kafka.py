@@ -6,6 +6,7 @@ import signal
 import time
 import uuid
 
+from pytest_ros import wait_until
 import redis
 from std_msgs.msg import Float64, String, UInt32
 
@@ -81,18 +82,18 @@ def test_through_kafka_the_stores_get_what_they_get_directly(metrics, shared_kaf
     direct = metrics.start(
         '-r', '__node:=direct', robot_id='robot_06', settings={'alerts': ALERTS}
     )
-    metrics.wait(lambda: speed.get_subscription_count() == mode.get_subscription_count() == 2)
+    wait_until(lambda: speed.get_subscription_count() == mode.get_subscription_count() == 2)
     for number in range(400):
         speed.publish(Float64(data=number / 100))
         mode.publish(String(data=f'mode {number // 100}'))
         time.sleep(0.001)
     speed.publish(Float64(data=float('nan')))
     speed.publish(Float64(data=1.0))
-    metrics.wait(lambda: metrics.status.messages == 802)
+    wait_until(lambda: metrics.status.messages == 802)
     metrics.end(recorder)
     metrics.end(direct)
-    metrics.wait(lambda: len(in_redis(metrics, 'robot_05')['events']) == 2)
-    metrics.wait(lambda: len(in_database(metrics, 'robot_05')['event']) == 2)
+    wait_until(lambda: len(in_redis(metrics, 'robot_05')['events']) == 2)
+    wait_until(lambda: len(in_database(metrics, 'robot_05')['event']) == 2)
     end(writer)
     assert len(metrics.history('speed')) == 402
     assert metrics.history('mode')[-1] == 'mode 3'
@@ -103,8 +104,8 @@ def test_through_kafka_the_stores_get_what_they_get_directly(metrics, shared_kaf
 def wait_until_stored(metrics, numbers):
     """Return when both stores have what has been published until now."""
     last = numbers.count - 1
-    metrics.wait(lambda: metrics.latest().get('count', {}).get('value', -1) >= last, 60)
-    metrics.wait(lambda: (metrics.history('count') or [-1])[-1] >= last, 60)
+    wait_until(lambda: metrics.latest().get('count', {}).get('value', -1) >= last, 60)
+    wait_until(lambda: (metrics.history('count') or [-1])[-1] >= last, 60)
     time.sleep(random.random() / 4)  # so that what follows comes at another moment each time
 
 
@@ -121,7 +122,7 @@ def test_what_a_recorder_accepted_is_stored_once_in_order_though_all_are_killed(
         writer = way.writer()
         kafka_broker.kill()
         known = len(metrics.statuses)
-        metrics.wait(lambda: len(metrics.statuses) == known + 2)
+        wait_until(lambda: len(metrics.statuses) == known + 2)
         accepted = metrics.status.samples  # some of them in Kafka, some in the spool
         time.sleep(0.1)
         recorder.kill()

@@ -8,6 +8,7 @@ import time
 from diagnostic_msgs.msg import KeyValue
 from nav_msgs.msg import Odometry
 import pytest
+from pytest_ros import wait_until
 from rclpy.serialization import serialize_message
 from twinsight_demo.child import executable
 
@@ -67,8 +68,8 @@ def listed(robot, *arguments):
 def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot):
     recorder = start_recorder(robot)
     metrics_recorder = robot.start(mission_id='', mission_wait=10.0)
-    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
-    robot.wait(lambda: robot.statuses and robot.recorder_statuses)
+    wait_until(lambda: robot.odom.get_subscription_count() == 2)
+    wait_until(lambda: robot.statuses and robot.recorder_statuses)
     first = robot.statuses[-1].mission_id
     assert robot.recorder_statuses[-1].mission_id == first  # nobody named it: they agree on one
     publish(robot, range(50))
@@ -78,7 +79,7 @@ def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot)
         labels=[KeyValue(key='site', value='hall 2')],
     )
     assert (answer.success, answer.mission_id) == (True, 'run_1')
-    robot.wait(lambda: robot.recorder_statuses[-1].mission_id == 'run_1')
+    wait_until(lambda: robot.recorder_statuses[-1].mission_id == 'run_1')
     publish(robot, range(50, 151))
     wrong = robot.ask('/end_mission', EndMission, mission_id='run_7')
     assert not wrong.success
@@ -86,13 +87,13 @@ def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot)
     ended_ns = time.time_ns()
     ended = robot.ask('/end_mission', EndMission)
     assert (ended.success, ended.mission_id) == (True, 'run_1')
-    robot.wait(lambda: robot.recorder_statuses[-1].mission_id not in ('run_1', first))
+    wait_until(lambda: robot.recorder_statuses[-1].mission_id not in ('run_1', first))
     publish(robot, range(151, 181))
     robot.ask('/recorder/set_mission', SetMission, mission_id='run_2')
-    robot.wait(lambda: robot.status.mission_id == 'run_2')
+    wait_until(lambda: robot.status.mission_id == 'run_2')
     publish(robot, range(181, 200))
-    robot.wait(lambda: len(robot.history('odom.x')) == 200)
-    robot.wait(lambda: any(topic.mission_messages for topic in robot.recorder_statuses[-1].topics))
+    wait_until(lambda: len(robot.history('odom.x')) == 200)
+    wait_until(lambda: any(topic.mission_messages for topic in robot.recorder_statuses[-1].topics))
     robot.end(metrics_recorder)
     assert recorder.end(30, ask=2) == 0, recorder.text()
 
@@ -122,7 +123,7 @@ def test_a_robot_that_vanishes_leaves_a_mission_that_is_closed_at_its_last_sign_
     recorder = robot.start(mission_id='lost_run')
     robot.wait_for_subscriber(robot.odom)
     publish(robot, range(100))
-    robot.wait(lambda: len(robot.history('odom.x')) == 100)
+    wait_until(lambda: len(robot.history('odom.x')) == 100)
     assert listed(robot)[0]['ended_by'] is None
     recorder.kill()
     time.sleep(2.5)
@@ -144,13 +145,13 @@ def test_a_vanished_robot_that_comes_back_with_another_mission_does_not_stretch_
     recorder = robot.start(mission_id='lost_run')
     robot.wait_for_subscriber(robot.odom)
     publish(robot, range(20))
-    robot.wait(lambda: len(robot.history('odom.x')) == 20)
+    wait_until(lambda: len(robot.history('odom.x')) == 20)
     recorder.kill()
     with robot.connection() as connection:  # a night later
         connection.execute("UPDATE mission SET started = started - interval '10 hours', "
                            "last_seen = last_seen - interval '9 hours'")
     recorder = robot.start(mission_id='new_run')
-    robot.wait(lambda: len(listed(robot)) == 2)
+    wait_until(lambda: len(listed(robot)) == 2)
     robot.end(recorder)
     lost = listed(robot)[0]
     assert (lost['mission_id'], lost['ended_by']) == ('lost_run', 'lost')
@@ -159,7 +160,7 @@ def test_a_vanished_robot_that_comes_back_with_another_mission_does_not_stretch_
 
 def test_who_may_only_read_lists_missions(robot):
     recorder = robot.start(mission_id='run_1')
-    robot.wait(lambda: robot.rows('SELECT FROM mission'))
+    wait_until(lambda: robot.rows('SELECT FROM mission'))
     robot.end(recorder)
     with robot.connection() as connection:
         name = connection.info.dbname
@@ -173,17 +174,17 @@ def test_who_may_only_read_lists_missions(robot):
 def test_a_mission_that_goes_on_after_another_is_open_and_has_all_of_its_bytes(robot):
     recorder = start_recorder(robot, 'A')
     metrics_recorder = robot.start(mission_id='A')
-    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
-    robot.wait(lambda: robot.recorder_statuses)
+    wait_until(lambda: robot.odom.get_subscription_count() == 2)
+    wait_until(lambda: robot.recorder_statuses)
     for mission, count in (('A', 21), ('B', 11), ('A', 31)):
         robot.ask('/start_mission', StartMission, mission_id=mission)
-        robot.wait(lambda mission=mission: robot.recorder_statuses[-1].mission_id == mission)
+        wait_until(lambda mission=mission: robot.recorder_statuses[-1].mission_id == mission)
         publish(robot, range(count))
     robot.end(metrics_recorder)
     metrics_recorder = robot.start(mission_id='A')  # its odometer begins at 0
-    robot.wait(lambda: robot.odom.get_subscription_count() == 2)
+    wait_until(lambda: robot.odom.get_subscription_count() == 2)
     publish(robot, range(11))
-    robot.wait(lambda: {each['messages'] for each in listed(robot)} == {11, 63})
+    wait_until(lambda: {each['messages'] for each in listed(robot)} == {11, 63})
     robot.end(metrics_recorder)
     assert recorder.end(30, ask=2) == 0, recorder.text()
     first, second = listed(robot)

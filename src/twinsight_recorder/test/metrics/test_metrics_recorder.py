@@ -4,6 +4,7 @@ import struct
 from geometry_msgs.msg import Quaternion
 from nav_msgs.msg import Odometry
 import numpy as np
+from pytest_ros import wait_until
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -38,7 +39,7 @@ def test_every_sample_is_in_the_database_and_the_latest_in_redis(metrics):
         odom.publish(odometry(number))
         if number % 100 == 0:
             state.publish(String(data=f'STATE {number}'))
-    metrics.wait(lambda: metrics.status.messages == 505)
+    wait_until(lambda: metrics.status.messages == 505)
     status = metrics.end(recorder)
     x = [number * 0.1 for number in range(500)]
     assert metrics.history('odom.x') == metrics.stream('odom.x') == x
@@ -75,8 +76,8 @@ def test_two_robots_with_the_same_metrics_never_mix(metrics):
             publisher.publish(odometry(sign * (number + 2)))
     for sign, robot in zip((1, -1), robots, strict=True):
         wanted = [sign * (number + 2) * 0.1 for number in range(200)]
-        metrics.wait(lambda robot=robot: len(metrics.history('odom.x', robot)) == 200)
-        metrics.wait(lambda robot=robot: len(metrics.stream('odom.x', robot)) == 200)
+        wait_until(lambda robot=robot: len(metrics.history('odom.x', robot)) == 200)
+        wait_until(lambda robot=robot: len(metrics.stream('odom.x', robot)) == 200)
         assert metrics.history('odom.x', robot) == metrics.stream('odom.x', robot) == wanted
         assert metrics.latest(robot)['odom.x']['value'] == wanted[-1]
     assert metrics.rows('SELECT DISTINCT robot_id, mission_id FROM metric ORDER BY 1') == [
@@ -99,7 +100,7 @@ def test_values_that_no_table_takes_have_their_defined_form_and_hold_up_nothing(
         text.publish(serialized(value))
     whole.publish(Int64(data=(1 << 53) + 1))
     yes.publish(Bool(data=True))
-    metrics.wait(lambda: metrics.status.messages == 12)
+    wait_until(lambda: metrics.status.messages == 12)
     status = metrics.end(recorder)
     assert metrics.history('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
     assert metrics.stream('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
@@ -122,10 +123,10 @@ def test_a_field_that_the_type_does_not_have_gets_one_line_and_the_rest_is_recor
     }
     recorder = metrics.start(settings={'rules': rules})
     metrics.wait_for_subscriber(state)
-    metrics.wait(lambda: 'lineal' in recorder.text())
+    wait_until(lambda: 'lineal' in recorder.text())
     odom.publish(odometry(1))
     state.publish(String(data='IDLE'))
-    metrics.wait(lambda: metrics.status.messages)
+    wait_until(lambda: metrics.status.messages)
     metrics.end(recorder)
     lines = [line for line in recorder.text().splitlines() if 'lineal' in line]
     assert len(lines) == 1
@@ -143,7 +144,7 @@ def test_what_is_replayed_is_not_recorded_again(metrics):
     for number in range(10):
         live.publish(odometry(number))
         replayed.publish(odometry(number))
-    metrics.wait(lambda: len(metrics.history('odom.x')) == 10)
+    wait_until(lambda: len(metrics.history('odom.x')) == 10)
     metrics.end(recorder)
     assert replayed.get_subscription_count() == 0
     assert metrics.history('replay/odom.x') == []
@@ -172,13 +173,13 @@ def test_a_topic_that_comes_back_with_another_type_is_read_on(metrics):
     recorder = metrics.start()
     metrics.wait_for_subscriber(publisher)
     publisher.publish(String(data='one'))
-    metrics.wait(lambda: metrics.history('x') == ['one'])
+    wait_until(lambda: metrics.history('x') == ['one'])
     metrics.node.destroy_publisher(publisher)
-    metrics.wait(lambda: not metrics.node.count_publishers('/x'))
+    wait_until(lambda: not metrics.node.count_publishers('/x'))
     publisher = metrics.publisher('/x', Float64)
     metrics.wait_for_subscriber(publisher)
     publisher.publish(Float64(data=2.5))
-    metrics.wait(lambda: metrics.history('x') == ['one', 2.5])
+    wait_until(lambda: metrics.history('x') == ['one', 2.5])
     metrics.end(recorder)
     said = 'topic /x: its type is std_msgs/msg/Float64 now, no longer std_msgs/msg/String'
     assert recorder.text().count(said) == 1
@@ -192,7 +193,7 @@ def test_a_damaged_status_of_a_recorder_is_counted_and_told_once(metrics):
     for _ in range(3):
         other.publish(b'\0\1\0\0abc')
     state.publish(String(data='fine'))
-    metrics.wait(lambda: metrics.status.messages == 4)
+    wait_until(lambda: metrics.status.messages == 4)
     assert metrics.end(recorder).unreadable == 3
     assert recorder.text().count('topic /old_recorder/status: a message cannot be read') == 1
     assert metrics.history('state') == ['fine']
@@ -220,11 +221,11 @@ def test_who_comes_late_hears_the_alerts_that_were_raised(metrics):
     recorder = metrics.start(settings={'alerts': {'low': {'metric': 'level', 'below': 0.2}}})
     metrics.wait_for_subscriber(level)
     level.publish(Float64(data=0.1))
-    metrics.wait(lambda: metrics.rows('SELECT kind FROM event') == [('alert_raised',)])
+    wait_until(lambda: metrics.rows('SELECT kind FROM event') == [('alert_raised',)])
     late = []
     metrics.node.create_subscription(
         Alert, '/metrics_recorder/alerts', late.append,
         QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     )
-    metrics.wait(lambda: [(alert.rule, alert.active) for alert in late] == [('low', True)])
+    wait_until(lambda: [(alert.rule, alert.active) for alert in late] == [('low', True)])
     metrics.end(recorder)

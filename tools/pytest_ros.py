@@ -1,0 +1,120 @@
+"""ROS for the tests: a domain of each test's own, nodes in it, and programs beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import threading
+import time
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from twinsight_demo.child import Child, executable
+
+from twinsight_tools.ros_domain import own_ros_domain
+
+_POLL_S = 0.01
+_SERVICE_S = 20.0
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Return when the condition holds; fail where it never does."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, 'it did not happen in time'
+        time.sleep(_POLL_S)
+
+
+class RosDomain:
+    """
+    A ROS domain of the test's own: nodes in this process, and programs beside it.
+
+    asked_ns  Unix time of the latest call of a service
+    """
+
+    def __init__(self, number: int, folder: Path) -> None:
+        self.id = number
+        self.folder = folder
+        self.context = Context()
+        self.asked_ns = 0
+        self._programs: list[Child] = []
+        self._serving: list[tuple[SingleThreadedExecutor, threading.Thread]] = []
+        rclpy.init(context=self.context, domain_id=self.id)
+
+    def node(self, name: str) -> Node:
+        """Return a new node of this process."""
+        return rclpy.create_node(name, context=self.context)
+
+    def spin(
+        self, node: Node, until: Callable[[], object], timeout_s: float = 20.0
+    ) -> None:
+        """Serve a node's callbacks until the condition holds; fail where it never does."""
+        executor = SingleThreadedExecutor(context=self.context)
+        executor.add_node(node)
+        end = time.monotonic() + timeout_s
+        while not until():
+            assert time.monotonic() < end, 'it did not happen in time'
+            executor.spin_once(timeout_sec=0.05)
+        executor.remove_node(node)
+
+    def serve(self, node: Node) -> None:
+        """Serve a node's callbacks in a thread, until the test ends."""
+        executor = SingleThreadedExecutor(context=self.context)
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin, daemon=True)
+        thread.start()
+        self._serving.append((executor, thread))
+
+    def call(self, node: Node, name: str, kind: Any, **fields: object) -> Any:
+        """Return the answer of a service; the node is served in a thread."""
+        client: Any = node.create_client(kind, name)
+        assert client.wait_for_service(_SERVICE_S), f'no service {name}'
+        self.asked_ns = time.time_ns()
+        future = client.call_async(kind.Request(**fields))
+        wait_until(future.done)
+        node.destroy_client(client)
+        return future.result()
+
+    def start(self, package: str, name: str, *arguments: str, **env: str) -> Child:
+        """Start an executable in this domain; ``env`` is added to its environment."""
+        return self.run(name, executable(package, name, *arguments), **env)
+
+    def run(self, name: str, command: list[str], **env: str) -> Child:
+        """Start a command in this domain; ``env`` is added to its environment."""
+        environment = {
+            **os.environ, 'ROS_DOMAIN_ID': str(self.id), 'ROS_HOME': str(self.folder / 'ros'),
+            **env,
+        }
+        unique = f'{name}_{len(self._programs)}'
+        self._programs.append(Child(unique, command, self.folder, environment))
+        return self._programs[-1]
+
+    def close(self) -> None:
+        """End all that is still there."""
+        for executor, thread in self._serving:
+            executor.shutdown()
+            thread.join(5)
+        for program in self._programs:
+            program.kill()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def domain_id() -> Iterator[int]:
+    """Give the number of a ROS domain of the test's own; DDS keeps to this machine."""
+    assert os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST'
+    with own_ros_domain() as number:
+        yield number
+
+
+@pytest.fixture
+def ros(domain_id: int, tmp_path: Path) -> Iterator[RosDomain]:
+    """Give a ROS domain of the test's own, to start nodes and programs in."""
+    domain = RosDomain(domain_id, tmp_path)
+    yield domain
+    domain.close()
