@@ -24,7 +24,7 @@ from twinsight_store.channel import Channel
 from twinsight_store.message import Message
 
 _HEAD = struct.Struct('<BIQ')
-_POOL = 8
+_POOL = 2
 
 
 class Kind(Enum):
