@@ -19,16 +19,13 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
 
 from bench.loads import Load, Stream
+from bench.raw_subscription import RawSubscription
 from twinsight_store.message_definition import definition
-from twinsight_store.message_types import message_class
 from twinsight_store.ros_qos import request_for
 
 from .publisher import qos
-
-_MOST_IN_ONE_CALLBACK = 1000
 
 
 def run(load: Load, file: Path) -> int:
@@ -51,7 +48,7 @@ def run(load: Load, file: Path) -> int:
         while not stopped:
             executor.spin_once(timeout_sec=0.1)
         for topic in topics:
-            topic.take_waiting()
+            topic.subscription.take_waiting()
         writer.finish()
     print(json.dumps({'received': sum(topic.received for topic in topics)}), flush=True)
     rclpy.shutdown()
@@ -65,24 +62,9 @@ class _Topic:
         encoding, text = definition(stream.type_name)
         schema = writer.register_schema(stream.type_name, encoding, text)
         self._channel = writer.register_channel(stream.topic, 'cdr', schema)
-        self._subscription: Subscription = node.create_subscription(
-            message_class(stream.type_name), stream.topic, self._call,
-            request_for([qos(stream)]), raw=True,
+        self.subscription = RawSubscription(
+            node, stream.topic, stream.type_name, request_for([qos(stream)]), self._write
         )
-
-    def _call(self, data: bytes, info: Mapping[str, Any]) -> None:
-        self._write(data, info)
-        self.take_waiting()
-
-    def take_waiting(self) -> None:
-        """Take what waits in the subscription, up to a bound."""
-        subscription = self._subscription
-        with subscription.handle:
-            for _ in range(_MOST_IN_ONE_CALLBACK):
-                taken = subscription.handle.take_message(subscription.msg_type, True)
-                if taken is None:
-                    return
-                self._write(*taken)
 
     def _write(self, data: bytes, info: Mapping[str, Any]) -> None:
         self.received += 1

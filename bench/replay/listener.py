@@ -19,13 +19,11 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
 
+from bench.raw_subscription import RawSubscription
 from twinsight_interfaces.msg import ReplayStatus
-from twinsight_store.message_types import message_class
 
 _DEPTH = 1000
-_MOST_IN_ONE_CALLBACK = 1000
 
 
 def main() -> int:
@@ -52,7 +50,7 @@ def main() -> int:
             told = True
             print('began', flush=True)
     for topic in topics:
-        topic.take_waiting()
+        topic.subscription.take_waiting()
     print(json.dumps({
         'seen': {topic.name: topic.seen for topic in topics}, 'statuses': statuses,
     }), flush=True)
@@ -70,25 +68,11 @@ class _Topic:
         self.name = name
         self.seen: list[tuple[int, int]] = []
         self._began = began
-        self._subscription: Subscription = node.create_subscription(
-            message_class(type_name), name, self._call, QoSProfile(depth=_DEPTH), raw=True
+        self.subscription = RawSubscription(
+            node, name, type_name, QoSProfile(depth=_DEPTH), self._note
         )
 
-    def _call(self, data: bytes, info: Mapping[str, Any]) -> None:
-        self._note(info)
-        self.take_waiting()
-
-    def take_waiting(self) -> None:
-        """Take what waits in the subscription, up to a bound."""
-        subscription = self._subscription
-        with subscription.handle:
-            for _ in range(_MOST_IN_ONE_CALLBACK):
-                taken = subscription.handle.take_message(subscription.msg_type, True)
-                if taken is None:
-                    return
-                self._note(taken[1])
-
-    def _note(self, info: Mapping[str, Any]) -> None:
+    def _note(self, _: bytes, info: Mapping[str, Any]) -> None:
         number = info['publication_sequence_number'] - 1
         self.seen.append((number, info['received_timestamp']))
         self._began.set()
