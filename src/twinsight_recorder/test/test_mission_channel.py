@@ -4,7 +4,6 @@ import time
 
 from diagnostic_msgs.msg import KeyValue
 import pytest
-import rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from twinsight_interfaces.msg import Mission as MissionMessage
@@ -175,9 +174,7 @@ def test_two_robots_in_one_namespace_are_told_to_have_one_each(
     ros, team, capfd, namespaces, warnings
 ):
     robots = [
-        Robot(ros, team.join(), rclpy.create_node(
-            'metrics_recorder', namespace=namespace, context=ros.context
-        ))
+        Robot(ros, team.join(), ros.node('metrics_recorder', namespace))
         for namespace in namespaces
     ]
     looks = time.monotonic() + 3.5

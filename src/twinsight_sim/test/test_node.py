@@ -1,23 +1,16 @@
 """The node as a process of its own, over real DDS."""
 
 from collections import defaultdict
-import contextlib
 import json
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from pytest_ros import wait_until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from twinsight_sim.ledger import digest
 from twinsight_sim.topics import Delivery, TOPICS
@@ -42,12 +35,9 @@ def start(*parameters: str, **more) -> subprocess.Popen:
 class Listener:
     """Keeps digests of the raw bytes on every topic of the robot."""
 
-    def __init__(self, domain: int, namespace: str = '') -> None:
+    def __init__(self, ros, namespace: str = '') -> None:
         self.digests: dict[str, list[str]] = defaultdict(list)
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain,
-                   signal_handler_options=SignalHandlerOptions.NO)
-        node = Node('listener', namespace=namespace, context=self._context)
+        node = ros.node('listener', namespace)
         for topic in TOPICS.values():
             best_effort = topic.delivery is Delivery.SENSOR
             latched = topic.delivery is Delivery.LATCHED
@@ -61,21 +51,7 @@ class Listener:
             node.create_subscription(
                 topic.type, name,
                 lambda data, name=name: self.digests[name].append(digest(data)), qos, raw=True)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(node)
-        self._thread = threading.Thread(target=self._spin)
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._context.try_shutdown()
-        self._thread.join()
+        ros.serve(node)
 
 
 def read_ledger(path: Path) -> tuple[dict[str, list[str]], dict]:
@@ -90,20 +66,19 @@ def read_ledger(path: Path) -> tuple[dict[str, list[str]], dict]:
     return entered, last
 
 
-def test_the_ledger_is_what_a_subscriber_gets(domain, tmp_path):
+@pytest.mark.usefixtures('domain')
+def test_the_ledger_is_what_a_subscriber_gets(ros, tmp_path):
     ledger = tmp_path / 'sub' / 'ledger.jsonl'
-    with Listener(domain, '/robot_07') as listener:
-        process = start(f'ledger:={ledger}', 'duration:=3', 'wait_for_subscribers:=30.0',
-                        ros=('-r', '__ns:=/robot_07'))
-        out, err = process.communicate(timeout=END_S)
-        assert process.returncode == 0, err
-        entered, last = read_ledger(ledger)
-        reliable = {(topic.name if topic.name[0] == '/' else f'/robot_07/{topic.name}')
-                    for topic in TOPICS.values() if topic.delivery is not Delivery.SENSOR}
-        deadline = time.monotonic() + END_S
-        while time.monotonic() < deadline and any(
-                len(listener.digests[name]) < len(entered[name]) for name in reliable):
-            time.sleep(0.05)
+    listener = Listener(ros, '/robot_07')
+    process = start(f'ledger:={ledger}', 'duration:=3', 'wait_for_subscribers:=30.0',
+                    ros=('-r', '__ns:=/robot_07'))
+    out, err = process.communicate(timeout=END_S)
+    assert process.returncode == 0, err
+    entered, last = read_ledger(ledger)
+    reliable = {(topic.name if topic.name[0] == '/' else f'/robot_07/{topic.name}')
+                for topic in TOPICS.values() if topic.delivery is not Delivery.SENSOR}
+    wait_until(lambda: all(
+        len(listener.digests[name]) >= len(entered[name]) for name in reliable), END_S)
     assert {name: listener.digests[name] for name in reliable} == {
         name: entered[name] for name in reliable}
     for name in entered.keys() - reliable:
@@ -116,15 +91,14 @@ def test_the_ledger_is_what_a_subscriber_gets(domain, tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(domain, tmp_path, number):
+@pytest.mark.usefixtures('domain')
+def test_a_signal_ends_it_cleanly(ros, tmp_path, number):
     ledger = tmp_path / 'ledger.jsonl'
-    with Listener(domain) as listener:
-        process = start(f'ledger:={ledger}')
-        deadline = time.monotonic() + END_S
-        while not listener.digests['/odom'] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=END_S)
+    listener = Listener(ros)
+    process = start(f'ledger:={ledger}')
+    wait_until(lambda: listener.digests['/odom'], END_S)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=END_S)
     assert process.returncode == 0, err
     assert 'messages published on 13 topics' in out.splitlines()[-1]
     assert 'Traceback' not in err
