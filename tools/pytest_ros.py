@@ -101,18 +101,22 @@ class RosDomain:
         """
         End all that is still there.
 
-        This process leaves DDS first: Fast DDS mends a shared-memory port of which a writer was
-        killed, in a thread of its own, and crashes where the port is closed meanwhile. Each node
-        is destroyed by name, because a context that shuts down passes over every second one.
+        This process leaves DDS first: Fast DDS replaces a shared-memory port of which a writer
+        was killed, in a thread of its own, and crashes where the port is closed meanwhile.
         """
+        try:
+            self._leave()
+        finally:
+            for program in self._programs:
+                program.kill()
+
+    def _leave(self) -> None:
         for executor, thread in self._serving:
             executor.shutdown()
             thread.join(5)
-        for node in self._nodes:
+        for node in self._nodes:  # a context that shuts down passes over every second one
             node.destroy_node()
         rclpy.try_shutdown(context=self.context)
-        for program in self._programs:
-            program.kill()
 
 
 @pytest.fixture
