@@ -16,6 +16,8 @@ setup(
     description='Serves live and replayed robot data to Foxglove and over HTTP.',
     license='Apache-2.0',
     entry_points={
-        'console_scripts': [],
+        'console_scripts': [
+            'bridge = twinsight_bridge.bridge:main',
+        ],
     },
 )

@@ -37,20 +37,32 @@ def definition(type_name: str) -> tuple[str, bytes]:
         if not idl.is_file():
             raise UnknownTypeError(type_name, f'the installed package has no msg/{name}.msg')
         return 'ros2idl', idl.read_bytes()
-    parts = [main]
-    seen = {(package, name)}
-    waiting = _used(package, main)
+    return 'ros2msg', with_parts(package, main, type_name)
+
+
+def with_parts(package: str, text: str, type_name: str) -> bytes:
+    """
+    Return a text in .msg form, followed by the definition of each type that it uses.
+
+    package    where types stand that the text names without one
+    type_name  whose text it is, for errors
+
+    Raises UnknownTypeError.
+    """
+    parts = [text]
+    seen: set[tuple[str, str]] = set()
+    waiting = _used(package, text)
     while waiting:
         used = waiting.pop(0)
         if used in seen:
             continue
         seen.add(used)
-        text = _text(*used)
-        if text is None:
+        part = _text(*used)
+        if part is None:
             raise UnknownTypeError(type_name, f'its part {"/".join(used)} is not installed')
-        parts.append(f'{_SEPARATOR}\nMSG: {"/".join(used)}\n{text}')
-        waiting += _used(used[0], text)
-    return 'ros2msg', '\n'.join(parts).encode()
+        parts.append(f'{_SEPARATOR}\nMSG: {"/".join(used)}\n{part}')
+        waiting += _used(used[0], part)
+    return '\n'.join(parts).encode()
 
 
 def _used(package: str, text: str) -> list[tuple[str, str]]:

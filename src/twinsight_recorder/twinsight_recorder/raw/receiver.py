@@ -7,33 +7,18 @@ from functools import partial
 import time
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from twinsight_recorder.raw.intake import Intake
 from twinsight_recorder.raw.recorded_topic import RecordedTopic
+from twinsight_store.taken_directly import never_called, TakenDirectly
 
 Observer = Callable[[bytes], None]
 """Sees the serialized messages of a topic, each before it is recorded."""
 
 _MOST_IN_ONE_TURN = 1000
-
-
-class TakenDirectly(CallbackGroup):
-    """Keeps subscriptions out of the executor: one call of it costs more than twenty messages."""
-
-    def can_execute(self, entity: object) -> bool:
-        """Return False: nobody waits for these."""
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        """Return False, as can_execute() does."""
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        """Do nothing: nothing was executed."""
 
 
 class Receiver:
@@ -64,7 +49,7 @@ class Receiver:
         if self.is_best_effort:
             lost = partial(_tell_lost, topic, topic.told_lost)
         self._subscription = node.create_subscription(
-            cls, topic.name, _never_called, qos, raw=True, callback_group=group,
+            cls, topic.name, never_called, qos, raw=True, callback_group=group,
             event_callbacks=SubscriptionEventCallbacks(
                 message_lost=lost, use_default_callbacks=False
             ),
@@ -111,7 +96,3 @@ class Receiver:
 
 def _tell_lost(topic: RecordedTopic, before: int, info: QoSMessageLostInfo) -> None:
     topic.told_lost = before + info.total_count
-
-
-def _never_called(*_: object) -> None:
-    raise AssertionError('the executor does not serve these subscriptions')

@@ -10,14 +10,14 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from twinsight_recorder.raw.intake import Intake
 from twinsight_recorder.raw.labelling import Labelling
-from twinsight_recorder.raw.receiver import Observer, Receiver, TakenDirectly
+from twinsight_recorder.raw.receiver import Observer, Receiver
 from twinsight_recorder.raw.recorded_topic import RecordedTopic
 from twinsight_recorder.raw.topic_rules import TopicRules
-from twinsight_store.channel import Channel, QOS_KEY, TYPE_HASH_KEY
 from twinsight_store.errors import ConfigurationError
-from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
-from twinsight_store.ros_qos import is_too_strict, request_for, to_yaml
+from twinsight_store.ros_channel import channel_of, offered_qos
+from twinsight_store.ros_qos import is_too_strict, request_for
+from twinsight_store.taken_directly import TakenDirectly
 
 ObserverOf = Callable[[type], Observer]
 """Gives the observer for a message class; raises ConfigurationError where it cannot."""
@@ -130,9 +130,8 @@ class TopicWatch:
                 name, f'topic {name}: its publishers have different types '
                 f'({", ".join(types)}); the messages of {types[0]} are recorded'
             )
-        offered = [each.qos_profile for each in publishers if each.topic_type == types[0]]
-        channel = _channel(name, types[0], publishers, offered)
-        request = request_for(offered)
+        channel = channel_of(name, types[0], publishers)
+        request = request_for(offered_qos(types[0], publishers))
         topic = self.topics.get(name)
         if topic is None:
             topic = RecordedTopic(channel, self._rules.rule_for(name, types[0]))
@@ -183,19 +182,3 @@ class TopicWatch:
         if (name, text) not in self._problems:
             self._problems.add((name, text))
             self._on_problem(text)
-
-
-def _channel(
-    name: str, type_name: str, publishers: list[TopicEndpointInfo], offered: list[QoSProfile]
-) -> Channel:
-    encoding, text = definition(type_name)
-    different: list[QoSProfile] = []
-    for profile in offered:
-        if profile not in different:
-            different.append(profile)
-    different.sort(key=str)  # the order in which publishers are found says nothing
-    metadata = {QOS_KEY: to_yaml(different)}
-    type_hash = str(getattr(publishers[0], 'topic_type_hash', ''))
-    if type_hash.startswith('RIHS'):
-        metadata[TYPE_HASH_KEY] = type_hash
-    return Channel(name, type_name, encoding, text, 'cdr', metadata)

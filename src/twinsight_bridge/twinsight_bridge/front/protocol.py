@@ -1,0 +1,50 @@
+"""
+The little of the Foxglove WebSocket protocol that a relay has to know.
+
+Source: https://github.com/foxglove/ws-protocol/blob/main/docs/spec.md. Servers speak
+``foxglove.sdk.v1``, older viewers offer only ``foxglove.websocket.v1``; the frames are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+SERVER_PROTOCOL = 'foxglove.sdk.v1'
+VIEWER_PROTOCOLS = (SERVER_PROTOCOL, 'foxglove.websocket.v1')
+
+MESSAGE_DATA = 1
+TIME = 2
+PLAYBACK_STATE = 5
+
+MOST_LATCHED = 1000
+"""Messages of a latched topic that a late viewer gets, at most."""
+
+MOST_REQUESTS = 32
+"""Requests of one viewer that are worked on at a time."""
+
+_MESSAGE_HEAD = struct.Struct('<xIQ')
+_WARNING = 1
+_STATE_DID_SEEK_AT = 14  # opcode u8, status u8, current time u64, speed f32, did seek u8
+
+
+def message_head(frame: bytes) -> tuple[int, int]:
+    """Return subscription and log time (ns) of a MessageData frame."""
+    return _MESSAGE_HEAD.unpack_from(frame)
+
+
+def is_seek(frame: bytes) -> bool:
+    """Return whether a frame says that the playback went to another time."""
+    return (
+        frame[0] == PLAYBACK_STATE
+        and len(frame) > _STATE_DID_SEEK_AT
+        and frame[_STATE_DID_SEEK_AT] != 0
+    )
+
+
+def status_warning(text: str, place: str = '') -> str:
+    """Return the frame that shows a warning; it replaces the last one in the same place."""
+    status: dict[str, object] = {'op': 'status', 'level': _WARNING, 'message': text}
+    if place:
+        status['id'] = place
+    return json.dumps(status)

@@ -1,0 +1,250 @@
+"""One viewer: its WebSocket on one side, the server it looks at on the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass, field
+import json
+import logging
+import socket
+import time
+from typing import Any
+
+from aiohttp import ClientWebSocketResponse, web, WSMsgType
+
+from twinsight_bridge.front import protocol
+from twinsight_bridge.front.loss_report import LossReport
+from twinsight_bridge.front.outgoing import Outgoing
+
+STALL_S = 60.0
+"""A viewer that takes nothing for so long, while something waits for it, is disconnected."""
+
+CONTROL_LIMIT_BYTES = 64_000_000
+"""A viewer that lets so much of what must not be left out wait is disconnected."""
+
+_TIME_FLOW = -1
+_UNSENT_BYTES = 256_000
+_REPORT_PERIOD_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+Gate = Callable[[dict[str, Any]], Awaitable[str]]
+"""
+Is awaited before a viewer's request goes on, so that the answer to it is at hand.
+
+Returns what the viewer is warned of, or nothing.
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    What a viewer looks at.
+
+    port     where it listens, on loopback
+    latched  ids of the channels whose last messages a late subscriber gets
+    gates    by the op of the viewer's requests that need something first
+    """
+
+    port: int
+    latched: Container[int] = ()
+    gates: dict[str, Gate] = field(default_factory=dict)
+
+
+class Viewer:
+    """
+    Relays frames as they are; what the viewer is too slow for waits here, and is left out here.
+
+    The server's side is always read at once, so that no queue grows there.
+    """
+
+    def __init__(self, name: str, server: Server, limit_bytes: int) -> None:
+        """Make one; limit_bytes bounds the messages that wait for the viewer."""
+        self.name = name
+        self.outgoing = Outgoing(limit_bytes)
+        self.losses = LossReport(self.outgoing)
+        self.since = time.time()
+        self.sent = 0
+        self._server = server
+        self._wakeup = asyncio.Event()
+        self._progress = time.monotonic()
+        self._channels: dict[int, int] = {}
+        self._seen: dict[int, set[int]] = {}
+        self._gated: set[asyncio.Task[None]] = set()
+
+    async def relay(self, down: web.WebSocketResponse, up: ClientWebSocketResponse[bool]) -> None:
+        """Relay until one side closes; the caller closes both."""
+        _send_without_delay(down)
+        tasks = [
+            asyncio.create_task(self._from_server(up)),
+            asyncio.create_task(self._to_viewer(down)),
+            asyncio.create_task(self._from_viewer(down, up)),
+            asyncio.create_task(self._watch()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except ConnectionError:
+            pass  # the viewer went away in the middle of a frame
+        finally:
+            for each in (*tasks, *self._gated):
+                each.cancel()
+            await asyncio.gather(*tasks, *self._gated, return_exceptions=True)
+
+    async def _from_server(self, up: ClientWebSocketResponse[bool]) -> None:
+        acknowledge = _acknowledge_at_once(up)
+        async for message in up:
+            acknowledge()
+            if message.type is WSMsgType.BINARY:
+                self._binary(message.data)
+            elif message.type is WSMsgType.TEXT:
+                self._text(message.data)
+            self._wakeup.set()
+            if self.outgoing.control_size > CONTROL_LIMIT_BYTES:
+                _log.warning(f'{self.name}: disconnected, it does not take what it asked for')
+                return
+
+    def _binary(self, frame: bytes) -> None:
+        kind = frame[0] if frame else 0
+        if kind == protocol.MESSAGE_DATA:
+            flow, log_ns = protocol.message_head(frame)
+            latched = self._channels.get(flow) in self._server.latched
+            if not (latched and self._was_seen(flow, log_ns)):
+                self.outgoing.add(flow, frame, time.monotonic_ns(), latched)
+        elif kind == protocol.TIME:
+            self.outgoing.add(_TIME_FLOW, frame, time.monotonic_ns())
+        else:
+            if protocol.is_seek(frame):
+                self.outgoing.forget_waiting()
+            self.outgoing.add_control(frame)
+
+    def _was_seen(self, flow: int, log_ns: int) -> bool:
+        """Return whether a latched message came before: late subscribers have it sent again."""
+        seen = self._seen.setdefault(flow, set())
+        if log_ns in seen:
+            return True
+        seen.add(log_ns)
+        if len(seen) > protocol.MOST_LATCHED:
+            seen.discard(min(seen))
+        return False
+
+    def _text(self, text: str) -> None:
+        if '"advertise"' in text[:40]:
+            for channel in json.loads(text).get('channels', ()):
+                self.losses.topics[channel['id']] = channel['topic']
+        self.outgoing.add_control(text)
+
+    async def _to_viewer(self, down: web.WebSocketResponse) -> None:
+        outgoing, wakeup = self.outgoing, self._wakeup
+        while True:
+            frame = outgoing.take(time.monotonic_ns())
+            if frame is None:
+                wakeup.clear()
+                await wakeup.wait()
+                continue
+            if isinstance(frame, str):
+                await down.send_str(frame)
+            else:
+                await down.send_bytes(frame)
+            self.sent += 1
+            self._progress = time.monotonic()
+
+    async def _from_viewer(
+        self, down: web.WebSocketResponse, up: ClientWebSocketResponse[bool]
+    ) -> None:
+        async for message in down:
+            if message.type is WSMsgType.BINARY:
+                await up.send_bytes(message.data)
+            elif message.type is WSMsgType.TEXT:
+                await self._request(message.data, up)
+
+    async def _request(self, text: str, up: ClientWebSocketResponse[bool]) -> None:
+        request = _parsed(text)
+        operation = request.get('op')
+        if operation == 'subscribe':
+            self._subscribe(request)
+        elif operation == 'unsubscribe':
+            for flow in _integers(request.get('subscriptionIds')):
+                self._channels.pop(flow, None)
+                self._seen.pop(flow, None)
+                self.losses.end(flow)
+        gate = self._server.gates.get(operation) if isinstance(operation, str) else None
+        if gate is None:
+            return await up.send_str(text)
+        task = asyncio.create_task(self._pass_gate(gate, request, text, up))
+        self._gated.add(task)
+        task.add_done_callback(self._gated.discard)
+        if len(self._gated) > protocol.MOST_REQUESTS:
+            await asyncio.wait(self._gated, return_when=asyncio.FIRST_COMPLETED)
+        return None
+
+    async def _pass_gate(
+        self, gate: Gate, request: dict[str, Any], text: str, up: ClientWebSocketResponse[bool]
+    ) -> None:
+        warning = await gate(request)
+        if warning:
+            _log.warning(f'{self.name}: {warning}')
+            self.outgoing.add_control(protocol.status_warning(warning))
+            self._wakeup.set()
+        await up.send_str(text)
+
+    def _subscribe(self, request: dict[str, Any]) -> None:
+        given = request.get('subscriptions')
+        for each in given if isinstance(given, list) else ():
+            if not isinstance(each, dict):
+                continue
+            flow, channel = each.get('id'), each.get('channelId')
+            if isinstance(flow, int) and isinstance(channel, int):
+                self._channels.setdefault(flow, channel)
+                self.losses.begin(flow, channel)
+
+    async def _watch(self) -> None:
+        """Tell the viewer what it lost, and end where it takes nothing any more."""
+        while True:
+            await asyncio.sleep(_REPORT_PERIOD_S)
+            outgoing = self.outgoing
+            if not (outgoing.size or outgoing.control_size):
+                self._progress = time.monotonic()
+            elif time.monotonic() - self._progress > STALL_S:
+                _log.warning(f'{self.name}: disconnected, it took nothing for {STALL_S:.0f} s')
+                return
+            status = self.losses.news()
+            if status:
+                _log.warning(f'{self.name}: {status}')
+                outgoing.add_control(protocol.status_warning(status, 'twinsight-loss'))
+                self._wakeup.set()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return a request, or nothing where it is malformed: the server says so to the viewer."""
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _integers(value: object) -> list[int]:
+    return [each for each in value if isinstance(each, int)] if isinstance(value, list) else []
+
+
+def _send_without_delay(down: web.WebSocketResponse) -> None:
+    """Keep what waits in our queue, where it can be left out, and not in the kernel's."""
+    sock = down.get_extra_info('socket')
+    if sock is not None and hasattr(socket, 'TCP_NOTSENT_LOWAT'):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+
+
+def _acknowledge_at_once(up: ClientWebSocketResponse[bool]) -> Callable[[], None]:
+    """
+    Return what makes the kernel acknowledge what was received now.
+
+    The server's socket waits for it before it sends another small frame (RFC 896), and an
+    acknowledgement may take 40 ms where nothing is sent back. Linux forgets the option.
+    """
+    sock = up.get_extra_info('socket')
+    if sock is None or not hasattr(socket, 'TCP_QUICKACK'):
+        return lambda: None
+    return lambda: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -1,0 +1,1 @@
+"""The bridge towards ROS: topics, services, parameters and the graph of running nodes."""

@@ -1,0 +1,156 @@
+"""The server that all viewers of the live robot share: the ROS graph, put onto foxglove-sdk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from foxglove import Context, start_server
+from foxglove.websocket import Capability, StatusLevel
+from rcl_interfaces.msg import ParameterEvent
+from rclpy.node import Node
+from rclpy.qos import qos_profile_parameter_events
+from rclpy.subscription import Subscription
+
+from twinsight_bridge.bridge_settings import BridgeSettings
+from twinsight_bridge.front.viewer import Gate, Server
+from twinsight_bridge.live.assets import Assets
+from twinsight_bridge.live.client_publishing import ClientPublishing, ENCODINGS
+from twinsight_bridge.live.connection_graph import connection_graph
+from twinsight_bridge.live.listener import Listener
+from twinsight_bridge.live.parameters import LiveParameters
+from twinsight_bridge.live.services import LiveServices
+from twinsight_bridge.live.sim_time import SimTime
+from twinsight_bridge.live.taker import Taker
+from twinsight_bridge.live.topics import LiveTopics
+
+_PERIOD_S = 1.0
+_GRAPH_PERIOD_S = 2.0
+
+_CAPABILITIES = {
+    'clientPublish': Capability.ClientPublish,
+    'parameters': Capability.Parameters,
+    'services': Capability.Services,
+    'connectionGraph': Capability.ConnectionGraph,
+}
+
+
+class LiveServer:
+    """Serves the ROS graph on loopback; while no viewer is there it does nothing."""
+
+    def __init__(self, node: Node, settings: BridgeSettings, use_sim_time: bool) -> None:
+        """Start it, in the running event loop; an executor elsewhere spins the node."""
+        loop = asyncio.get_running_loop()
+        self._node = node
+        self._settings = settings
+        self._sim_time = SimTime(node, self._tell_time) if use_sim_time else None
+        context = Context()
+        self._taker = Taker(node.context)
+        log_time = self._sim_time.log_time if self._sim_time else _unchanged
+        self._topics = LiveTopics(node, context, settings, self._taker, log_time)
+        self._parameters = LiveParameters(node, settings)
+        self._services = LiveServices(node, settings, loop)
+        publishing = ClientPublishing(node, settings, self._tell)
+        self._listener = Listener(
+            loop, self._topics, self._parameters, publishing, self._watching_changed
+        )
+        has = settings.capabilities
+        capabilities = [kind for name, kind in _CAPABILITIES.items() if name in has]
+        if self._sim_time:
+            capabilities.append(Capability.Time)
+        self._sdk = start_server(
+            name='TwinSight', host='127.0.0.1', port=0, context=context,
+            capabilities=capabilities, server_listener=self._listener,
+            supported_encodings=ENCODINGS,
+            asset_handler=Assets(settings.asset_uri_allowlist).read if 'assets' in has else None,
+        )
+        gates: dict[str, Gate] = {}
+        if 'parameters' in has:
+            gates = {'getParameters': self._parameters.fetch,
+                     'setParameters': self._parameters.change}
+        self._server = Server(self._sdk.port, self._topics.latched, gates)
+        self._events: Subscription[ParameterEvent] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._loop = loop
+        self._viewers = 0
+        self._taker.start()
+
+    @asynccontextmanager
+    async def viewer(self) -> AsyncIterator[Server]:
+        """Follow the graph while a viewer is there; give what the front connects it to."""
+        self._viewers += 1
+        if self._viewers == 1:
+            self._begin()
+        try:
+            yield self._server
+        finally:
+            self._viewers -= 1
+            if not self._viewers:
+                self._rest()
+
+    async def stop(self) -> None:
+        """End the server, its subscriptions and its threads."""
+        self._rest()
+        await self._loop.run_in_executor(None, self._sdk.stop)
+        await self._loop.run_in_executor(None, self._taker.stop)
+
+    def _begin(self) -> None:
+        self._update()
+        if self._sim_time:
+            self._sim_time.follow(True)
+        self._following = self._loop.create_task(self._follow())
+
+    def _rest(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+        if self._sim_time:
+            self._sim_time.follow(False)
+        self._listener.stop_watching()
+
+    async def _follow(self) -> None:
+        graph_at = 0.0
+        while True:
+            await asyncio.sleep(_PERIOD_S)
+            self._update()
+            now = self._loop.time()
+            if self._listener.watches_graph and now >= graph_at:
+                graph_at = now + _GRAPH_PERIOD_S
+                graph = connection_graph(self._node, self._settings.include_hidden)
+                await self._loop.run_in_executor(None, self._sdk.publish_connection_graph, graph)
+
+    def _update(self) -> None:
+        self._topics.update()
+        if 'services' in self._settings.capabilities:
+            self._services.update(self._sdk)
+
+    def _watching_changed(self) -> None:
+        wanted = self._listener.watches_parameters
+        if wanted and self._events is None:
+            self._events = self._node.create_subscription(
+                ParameterEvent, '/parameter_events', self._parameter_event,
+                qos_profile_parameter_events,
+            )
+        elif not wanted and self._events is not None:
+            self._node.destroy_subscription(self._events)
+            self._events = None
+
+    def _parameter_event(self, event: ParameterEvent) -> None:
+        """Bring what the executor got into the event loop."""
+        self._loop.call_soon_threadsafe(self._publish_parameters, event)
+
+    def _publish_parameters(self, event: ParameterEvent) -> None:
+        changed = self._parameters.changed(event)
+        if changed:
+            self._sdk.publish_parameter_values(changed)
+
+    def _tell_time(self, now_ns: int) -> None:
+        self._sdk.broadcast_time(now_ns)
+
+    def _tell(self, text: str) -> None:
+        self._sdk.publish_status(text, StatusLevel.Warning)
+
+
+def _unchanged(receive_ns: int) -> int:
+    return receive_ns

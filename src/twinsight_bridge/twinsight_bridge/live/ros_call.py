@@ -1,0 +1,36 @@
+"""Calling ROS services from the event loop, while an executor elsewhere serves the node."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from rclpy.client import Client
+
+
+async def ros_call(client: Client, request: Any, timeout_s: float) -> Any:
+    """Return the response; raise TimeoutError where the server does not answer in time."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Any] = loop.create_future()
+
+    def settle(response: Any, error: BaseException | None) -> None:
+        if answered.done():
+            return
+        if error is None:
+            answered.set_result(response)
+        else:
+            answered.set_exception(error)
+
+    def in_executor(done: Any) -> None:
+        error = done.exception()
+        loop.call_soon_threadsafe(settle, None if error else done.result(), error)
+
+    pending = client.call_async(request)
+    pending.add_done_callback(in_executor)
+    try:
+        return await asyncio.wait_for(answered, timeout_s)
+    except asyncio.TimeoutError as error:
+        client.remove_pending_request(pending)
+        raise TimeoutError(
+            f'{client.srv_name} did not answer within {timeout_s:g} s'
+        ) from error

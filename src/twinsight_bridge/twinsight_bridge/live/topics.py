@@ -1,0 +1,146 @@
+"""Which topics viewers see, and the subscriptions to those that a viewer looks at."""
+
+from __future__ import annotations
+
+import logging
+
+from foxglove import Channel, Context, Schema
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from twinsight_bridge.bridge_settings import BridgeSettings
+from twinsight_bridge.live.allowed import Allowed
+from twinsight_bridge.live.raw_subscription import LogTime, RawSubscription
+from twinsight_bridge.live.taker import Taker
+from twinsight_store.message_definition import definition
+from twinsight_store.message_types import message_class, UnknownTypeError
+from twinsight_store.ros_channel import offered_qos
+from twinsight_store.ros_qos import is_latched, is_too_strict, request_for
+from twinsight_store.taken_directly import TakenDirectly
+
+_log = logging.getLogger(__name__)
+
+
+class LiveTopics:
+    """
+    Has a channel for each topic and type on the ROS graph, and a subscription while it is wanted.
+
+    latched  ids of the channels whose last messages a late viewer gets
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        context: Context,
+        settings: BridgeSettings,
+        taker: Taker,
+        log_time: LogTime,
+    ) -> None:
+        """Make one with no channel; update() looks at the graph."""
+        self.latched: set[int] = set()
+        self._node = node
+        self._context = context
+        self._settings = settings
+        self._allowed = Allowed(
+            'topic_whitelist', settings.topic_whitelist, settings.include_hidden
+        )
+        self._best_effort = Allowed(
+            'best_effort_qos_topic_whitelist', settings.best_effort_qos_topic_whitelist
+        )
+        self._taker = taker
+        self._log_time = log_time
+        self._group = TakenDirectly()
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._unknown: set[tuple[str, str]] = set()
+        self._viewers: dict[int, int] = {}
+        self._subscriptions: dict[int, RawSubscription] = {}
+
+    def update(self) -> None:
+        """Look at the graph once: topics come and go, and publishers with other QoS join."""
+        there = {
+            (name, type_name)
+            for name, types in self._node.get_topic_names_and_types()
+            if name in self._allowed and self._node.count_publishers(name)
+            for type_name in types
+        }
+        for gone in self._channels.keys() - there:
+            self._remove(gone)
+        for new in sorted(there - self._channels.keys() - self._unknown):
+            self._add(*new)
+        for subscription in tuple(self._subscriptions.values()):
+            wanted = self._qos(subscription.channel)
+            if is_too_strict(subscription.qos, wanted):
+                self._end(subscription.channel)
+                self._begin(subscription.channel, wanted)
+
+    def watch(self, channel_id: int) -> None:
+        """Begin, or go on, to pass on a channel: one viewer more looks at it."""
+        channel = self._by_id(channel_id)
+        if channel is None:
+            return
+        self._viewers[channel_id] = self._viewers.get(channel_id, 0) + 1
+        subscription = self._subscriptions.get(channel_id)
+        if subscription is None:
+            self._begin(channel, self._qos(channel))
+        elif subscription.kept is not None:
+            self._taker.repeat(subscription)
+
+    def leave(self, channel_id: int) -> None:
+        """End the subscription where the viewer who leaves was the last."""
+        left = self._viewers.pop(channel_id, 0) - 1
+        if left > 0:
+            self._viewers[channel_id] = left
+        elif channel_id in self._subscriptions:
+            self._end(self._subscriptions[channel_id].channel)
+
+    def _add(self, name: str, type_name: str) -> None:
+        try:
+            encoding, text = definition(type_name)
+            message_class(type_name)
+        except UnknownTypeError as error:
+            self._unknown.add((name, type_name))
+            _log.warning(f'topic {name} is not shown: {error}')
+            return
+        self._channels[name, type_name] = Channel(
+            name, message_encoding='cdr', context=self._context,
+            schema=Schema(name=type_name, encoding=encoding, data=text),
+        )
+
+    def _remove(self, key: tuple[str, str]) -> None:
+        channel = self._channels.pop(key)
+        self._viewers.pop(channel.id(), None)
+        if channel.id() in self._subscriptions:
+            self._end(channel)
+        channel.close()
+
+    def _begin(self, channel: Channel, qos: QoSProfile) -> None:
+        subscription = RawSubscription(
+            self._node, channel, message_class(channel.schema_name() or ''), qos, self._group,
+            self._log_time,
+        )
+        self._subscriptions[channel.id()] = subscription
+        if is_latched(qos):
+            self.latched.add(channel.id())
+        self._taker.add(subscription)
+
+    def _end(self, channel: Channel) -> None:
+        self._taker.remove(self._subscriptions.pop(channel.id()))
+        self.latched.discard(channel.id())
+
+    def _qos(self, channel: Channel) -> QoSProfile:
+        """Return what suits all publishers, as deep as they are together, within the bounds."""
+        topic, settings = channel.topic(), self._settings
+        offered = offered_qos(
+            channel.schema_name() or '', self._node.get_publishers_info_by_topic(topic)
+        )
+        qos = request_for(offered)
+        depth = sum(each.depth for each in offered)
+        qos.depth = min(max(depth, settings.min_qos_depth), settings.max_qos_depth)
+        if topic in self._best_effort:
+            qos.reliability = ReliabilityPolicy.BEST_EFFORT
+        return qos
+
+    def _by_id(self, channel_id: int) -> Channel | None:
+        return next(
+            (each for each in self._channels.values() if each.id() == channel_id), None
+        )
