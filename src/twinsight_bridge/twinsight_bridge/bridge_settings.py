@@ -41,7 +41,7 @@ class BridgeSettings(FrontSettings):
     )
     include_hidden: bool = Field(False, description='true or false')
     min_qos_depth: int = Field(1, ge=1, description='messages, from 1')
-    max_qos_depth: int = Field(25, ge=1, description='messages, from 1')
+    max_qos_depth: int = Field(100, ge=1, description='messages, from 1')
     service_timeout: Seconds = Field(
         30.0, gt=0, description='a duration: seconds, or with a unit (500ms, 30s)'
     )

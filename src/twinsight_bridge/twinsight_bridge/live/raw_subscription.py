@@ -40,7 +40,7 @@ class RawSubscription:
         """Subscribe to the topic of the channel."""
         self.channel = channel
         self.qos = qos
-        self.kept = Kept(qos.depth) if is_latched(qos) else None
+        self.kept = Kept(channel.schema_name() or '') if is_latched(qos) else None
         self._node = node
         self._log_time = log_time
         self._last_ns = 0

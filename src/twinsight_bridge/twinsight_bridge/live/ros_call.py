@@ -7,10 +7,19 @@ from typing import Any
 
 from rclpy.client import Client
 
+_POLL_S = 0.01
+
 
 async def ros_call(client: Client, request: Any, timeout_s: float) -> Any:
-    """Return the response; raise TimeoutError where the server does not answer in time."""
+    """
+    Return the response; raise TimeoutError where the server does not answer in time.
+
+    A request that is sent before DDS has found the server would be lost, so it waits for that.
+    """
     loop = asyncio.get_running_loop()
+    end = loop.time() + timeout_s
+    while not client.service_is_ready() and loop.time() < end:
+        await asyncio.sleep(_POLL_S)
     answered: asyncio.Future[Any] = loop.create_future()
 
     def settle(response: Any, error: BaseException | None) -> None:
@@ -28,7 +37,7 @@ async def ros_call(client: Client, request: Any, timeout_s: float) -> Any:
     pending = client.call_async(request)
     pending.add_done_callback(in_executor)
     try:
-        return await asyncio.wait_for(answered, timeout_s)
+        return await asyncio.wait_for(answered, max(0.0, end - loop.time()))
     except asyncio.TimeoutError as error:
         client.remove_pending_request(pending)
         raise TimeoutError(

@@ -109,14 +109,7 @@ class LiveServices:
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(cls, name)
-            await self._wait_until_ready(client)
         return bytes(serialize_message(await ros_call(client, request, self._timeout_s)))
-
-    async def _wait_until_ready(self, client: Client) -> None:
-        for _ in range(100):
-            if client.service_is_ready():
-                return
-            await asyncio.sleep(0.02)
 
 
 def _schema(kind: str) -> ServiceSchema:

@@ -18,6 +18,8 @@ from twinsight_store.ros_channel import offered_qos
 from twinsight_store.ros_qos import is_latched, is_too_strict, request_for
 from twinsight_store.taken_directly import TakenDirectly
 
+_UNKNOWN_DEPTH = 100  # Fast DDS does not tell what its publishers keep
+
 _log = logging.getLogger(__name__)
 
 
@@ -134,7 +136,7 @@ class LiveTopics:
             channel.schema_name() or '', self._node.get_publishers_info_by_topic(topic)
         )
         qos = request_for(offered)
-        depth = sum(each.depth for each in offered)
+        depth = sum(each.depth or _UNKNOWN_DEPTH for each in offered)
         qos.depth = min(max(depth, settings.min_qos_depth), settings.max_qos_depth)
         if topic in self._best_effort:
             qos.reliability = ReliabilityPolicy.BEST_EFFORT
