@@ -20,7 +20,7 @@ _ALL: tuple[Capability, ...] = (
 )
 
 _ASSETS = (
-    r'package://(?:[-\w%]+/)*[-\w%.]+\.'
+    r'package://(?:[-\w%.]+/)*[-\w%.]+\.'
     r'(?:dae|fbx|glb|gltf|jpeg|jpg|mtl|obj|png|stl|tif|tiff|urdf|webp|xacro)'
 )
 

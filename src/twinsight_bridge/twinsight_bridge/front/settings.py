@@ -11,7 +11,7 @@ class FrontSettings(Settings):
     """Where viewers connect, and how much may wait for one of them."""
 
     port: int = Field(8765, ge=0, le=65535, description='a TCP port; 0 takes a free one')
-    address: str = Field('127.0.0.1', min_length=1, description='address to listen at')
+    address: str = Field('0.0.0.0', min_length=1, description='address to listen at')
     tls: bool = Field(False, description='true or false; true needs certfile and keyfile')
     certfile: str = Field('', description='PEM file of the certificate')
     keyfile: str = Field('', description='PEM file of its key')
