@@ -13,6 +13,8 @@ import time
 
 import psycopg
 import pytest
+from pytest_foxglove import FoxgloveViewer
+from pytest_ros import wait_until
 import redis
 
 from twinsight_store.connection import StoreSettings
@@ -179,6 +181,19 @@ def test_a_signal_ends_the_node_cleanly(number: signal.Signals, start: Start) ->
     assert re.search(r'^\[sim_robot\] .* messages published', ''.join(run.lines), re.MULTILINE)
     assert run.lines[-1] == '[up] sim_robot ended, exit code 0\n'
     assert all(re.match(r'\[(up|sim_robot)\] ', line) for line in run.lines), run.lines
+
+
+def test_the_bridge_is_part_of_the_stack(start: Start) -> None:
+    run = start(UP, *SIMULATOR, 'bridge:=true', 'bridge_port:=0')
+    url = run.wait_for(r'open (ws://127\.0\.0\.1:\d+) in Foxglove$')[1]
+    with FoxgloveViewer(url) as viewer:
+        viewer.subscribe('/camera/front/image_raw/compressed', '/map')
+        wait_until(lambda: {each.topic for each in tuple(viewer.got)} == {
+            '/camera/front/image_raw/compressed', '/map'
+        })
+    run.popen.send_signal(signal.SIGINT)
+    assert run.end() == 0
+    assert '[up] bridge ended, exit code 0\n' in run.lines
 
 
 def wait_until_recorded(settings: StoreSettings) -> None:

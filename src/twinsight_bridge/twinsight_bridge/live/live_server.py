@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from foxglove import Context, start_server
+from foxglove import Context, set_log_level, start_server
 from foxglove.websocket import Capability, StatusLevel
 from rcl_interfaces.msg import ParameterEvent
 from rclpy.node import Node
@@ -59,6 +59,7 @@ class LiveServer:
         capabilities = [kind for name, kind in _CAPABILITIES.items() if name in has]
         if self._sim_time:
             capabilities.append(Capability.Time)
+        set_log_level('ERROR')  # what it warns of, the front says, with the viewer's name
         self._sdk = start_server(
             name='TwinSight', host='127.0.0.1', port=0, context=context,
             capabilities=capabilities, server_listener=self._listener,
@@ -117,8 +118,11 @@ class LiveServer:
             now = self._loop.time()
             if self._listener.watches_graph and now >= graph_at:
                 graph_at = now + _GRAPH_PERIOD_S
-                graph = connection_graph(self._node, self._settings.include_hidden)
-                await self._loop.run_in_executor(None, self._sdk.publish_connection_graph, graph)
+                await self._loop.run_in_executor(None, self._tell_graph)
+
+    def _tell_graph(self) -> None:
+        graph = connection_graph(self._node, self._settings.include_hidden)
+        self._sdk.publish_connection_graph(graph)
 
     def _update(self) -> None:
         self._topics.update()
