@@ -1,5 +1,5 @@
 """
-The bridge node: ROS topics, services, parameters and the graph for Foxglove, over a WebSocket.
+The bridge node: the live robot and what was recorded of it for Foxglove, over a WebSocket.
 
 Parameters: see config/bridge.yaml and bridge_settings.py, under the names of foxglove_bridge.
 """
@@ -23,6 +23,8 @@ from twinsight_bridge.bridge_settings import BridgeSettings
 from twinsight_bridge.front.front import Front
 from twinsight_bridge.live.live_server import LiveServer
 from twinsight_bridge.node_log import NodeLog
+from twinsight_bridge.playback.sessions import SessionRules, Sessions
+from twinsight_bridge.playback.viewing import Viewing
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
@@ -32,7 +34,8 @@ _EXAMPLE = """examples:
   ros2 run twinsight_bridge bridge --ros-args -p port:=8766 -p address:=127.0.0.1
   ros2 run twinsight_bridge bridge --ros-args --params-file bridge.yaml
 
-Then open ws://localhost:8765 in Foxglove.
+Then open ws://localhost:8765 in Foxglove, or, to play what was recorded,
+ws://localhost:8765/replay?robot=robot_05&mission=mission_42
 """
 
 
@@ -81,6 +84,11 @@ async def _serve(node: Node, settings: BridgeSettings, use_sim_time: bool) -> No
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     live = LiveServer(node, settings, use_sim_time)
     front = Front(settings, live.viewer)
+    sessions = Sessions(SessionRules(
+        max_sessions=settings.max_sessions, grace_s=settings.session_grace,
+        buckets=settings.buckets,
+    ))
+    Viewing(front, sessions)
     try:
         port = await front.start()
         scheme = 'wss' if settings.tls else 'ws'
@@ -88,6 +96,7 @@ async def _serve(node: Node, settings: BridgeSettings, use_sim_time: bool) -> No
         await stopped.wait()
     finally:
         await front.stop()
+        await sessions.aclose()
         await live.stop()
 
 

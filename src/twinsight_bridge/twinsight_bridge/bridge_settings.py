@@ -42,6 +42,13 @@ class BridgeSettings(FrontSettings):
     include_hidden: bool = Field(False, description='true or false')
     min_qos_depth: int = Field(1, ge=1, description='messages, from 1')
     max_qos_depth: int = Field(100, ge=1, description='messages, from 1')
+    buckets: tuple[str, ...] = Field(
+        ('twinsight',), min_length=1, description='a list of buckets whose records are replayed'
+    )
+    max_sessions: int = Field(8, ge=1, description='replay sessions at a time')
+    session_grace: Seconds = Field(
+        60.0, gt=0, description='a duration: seconds, or with a unit (500ms, 30s)'
+    )
     service_timeout: Seconds = Field(
         30.0, gt=0, description='a duration: seconds, or with a unit (500ms, 30s)'
     )

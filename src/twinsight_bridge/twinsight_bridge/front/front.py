@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+import contextlib
 from contextlib import AbstractAsyncContextManager
 import logging
 import ssl
@@ -17,6 +18,7 @@ from twinsight_store.errors import ConfigurationError
 
 _READ_BYTES = 1 << 20
 _CLOSING_S = 1.0
+_EXPLAINED_S = 30.0
 _MOST_FROM_VIEWER_BYTES = 64_000_000
 
 _log = logging.getLogger(__name__)
@@ -83,6 +85,22 @@ class Front:
                 self.viewers.remove(viewer)
                 _log.info(f'{viewer.name}: disconnected')
 
+    async def explain(self, request: web.Request, text: str) -> web.StreamResponse:
+        """
+        Show a viewer why there is nothing to see; it would not show an HTTP error.
+
+        After a while it is disconnected, and tries again by itself.
+        """
+        down = web.WebSocketResponse(protocols=protocol.VIEWER_PROTOCOLS)
+        await down.prepare(request)
+        _log.warning(f'{_name(request)}: {text}')
+        for frame in protocol.nothing_but(text):
+            await down.send_str(frame)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_until_closed(down), _EXPLAINED_S)
+        await down.close()
+        return down
+
     async def _connect(
         self, request: web.Request, viewer: Viewer, server: Server
     ) -> web.StreamResponse:
@@ -148,6 +166,11 @@ class Front:
 def _name(request: web.Request) -> str:
     peer = request.transport.get_extra_info('peername') if request.transport else None
     return f'viewer {peer[0]}:{peer[1]}' if peer else 'viewer'
+
+
+async def _until_closed(down: web.WebSocketResponse) -> None:
+    async for _ in down:
+        pass  # there is nothing to ask for
 
 
 def _abort_if_stuck(down: web.WebSocketResponse) -> None:

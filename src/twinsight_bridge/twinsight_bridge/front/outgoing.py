@@ -8,6 +8,9 @@ from typing import NamedTuple
 MAX_AGE_NS = 1_000_000_000
 """Of messages that wait longer than this, a viewer gets only the latest of each topic."""
 
+IN_ORDER_BYTES = 256_000
+"""While no more waits, all messages leave in the order in which they came."""
+
 
 class Loss(NamedTuple):
     """Messages of one flow that a viewer did not get."""
@@ -17,6 +20,7 @@ class Loss(NamedTuple):
 
 
 class _Waiting(NamedTuple):
+    number: int
     finish: int
     arrived_ns: int
     frame: bytes
@@ -41,8 +45,9 @@ class Outgoing:
     """
     The frames that wait for one viewer.
 
-    A flow is one subscription. Flows share the connection as in start-time fair queueing (Goyal,
-    Vin, Cheng, 1996), by bytes: a small message never waits for a big flow's backlog. Where more
+    A flow is one subscription. While little waits, messages leave in the order in which they
+    came. Where more does, flows share the connection as in start-time fair queueing (Goyal, Vin,
+    Cheng, 1996), by bytes: a small message does not wait for a big flow's backlog. Where more
     than the limit waits, the biggest flow loses its oldest messages first. The latest message
     of a flow goes only where nothing else is left, and never where the flow is said to keep it.
 
@@ -59,6 +64,7 @@ class Outgoing:
         self._flows: dict[int, _Flow] = {}
         self._busy: dict[int, _Flow] = {}
         self._now = 0
+        self._number = 0
 
     def add_control(self, frame: str | bytes) -> None:
         """Add a frame that is sent before all data and is never left out."""
@@ -72,7 +78,8 @@ class Outgoing:
             flow = self._flows[flow_id] = _Flow()
         flow.keep_latest = keep_latest
         flow.finish = max(self._now, flow.finish) + len(frame)
-        flow.waiting.append(_Waiting(flow.finish, arrived_ns, frame))
+        self._number += 1
+        flow.waiting.append(_Waiting(self._number, flow.finish, arrived_ns, frame))
         flow.size += len(frame)
         self._busy[flow_id] = flow
         self.size += len(frame)
@@ -87,7 +94,8 @@ class Outgoing:
             return frame
         if not self._busy:
             return None
-        flow_id, flow = min(self._busy.items(), key=_finish_of_first)
+        order = _number_of_first if self.size <= IN_ORDER_BYTES else _finish_of_first
+        flow_id, flow = min(self._busy.items(), key=order)
         while len(flow.waiting) > 1 and now_ns - flow.waiting[0].arrived_ns > MAX_AGE_NS:
             self.size -= flow.drop_oldest()
         first = flow.waiting.popleft()
@@ -131,6 +139,10 @@ class Outgoing:
         if not flow.waiting:
             del self._busy[flow_id]
         return True
+
+
+def _number_of_first(item: tuple[int, _Flow]) -> int:
+    return item[1].waiting[0].number
 
 
 def _finish_of_first(item: tuple[int, _Flow]) -> int:

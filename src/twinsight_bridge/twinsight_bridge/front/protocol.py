@@ -24,7 +24,7 @@ MOST_REQUESTS = 32
 """Requests of one viewer that are worked on at a time."""
 
 _MESSAGE_HEAD = struct.Struct('<xIQ')
-_WARNING = 1
+_WARNING, _ERROR = 1, 2
 _STATE_DID_SEEK_AT = 14  # opcode u8, status u8, current time u64, speed f32, did seek u8
 
 
@@ -48,3 +48,9 @@ def status_warning(text: str, place: str = '') -> str:
     if place:
         status['id'] = place
     return json.dumps(status)
+
+
+def nothing_but(error: str) -> list[str]:
+    """Return the frames of a server that has nothing to show but an error."""
+    info = {'op': 'serverInfo', 'name': 'TwinSight', 'capabilities': [], 'supportedEncodings': []}
+    return [json.dumps(info), json.dumps({'op': 'status', 'level': _ERROR, 'message': error})]

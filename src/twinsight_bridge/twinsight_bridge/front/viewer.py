@@ -116,8 +116,9 @@ class Viewer:
         elif kind == protocol.TIME:
             self.outgoing.add(_TIME_FLOW, frame, time.monotonic_ns())
         else:
-            if protocol.is_seek(frame):
+            if protocol.is_seek(frame):  # what waits is of the time that the viewer left
                 self.outgoing.forget_waiting()
+                self._seen.clear()
             self.outgoing.add_control(frame)
 
     def _was_seen(self, flow: int, log_ns: int) -> bool:
