@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -16,8 +17,29 @@ from twinsight_store.errors import ConfigurationError, TwinsightError
 from twinsight_store.message import Message
 
 _CHUNK_BYTES = 1 << 20
+ROSBAG2 = 'rosbag2'
 _NUMBERED_POLICY = re.compile(r'reliability:\s*\d')
 _NAMED_POLICY = re.compile(r'reliability:\s*[a-z]')
+
+
+def schema_of(channel: Channel) -> tuple[str, str, bytes] | None:
+    """Return name, encoding and text of a channel's schema; None for a channel without."""
+    if not (channel.type_name or channel.schema_encoding):
+        return None
+    return channel.type_name, channel.schema_encoding, channel.schema
+
+
+def needs_rosbag2_record(channels: Iterable[Channel]) -> bool:
+    """
+    Tell whether a file of these channels needs a metadata record named ROSBAG2.
+
+    Without one rosbag2 expects the words of newer releases for QoS policies, and reads the
+    numbers of older ones as "unknown".
+    """
+    offered = [channel.offered_qos for channel in channels]
+    return any(map(_NUMBERED_POLICY.search, offered)) and not any(
+        map(_NAMED_POLICY.search, offered)
+    )
 
 
 @dataclass
@@ -102,8 +124,8 @@ class McapFile:
 
     def _register(self, topic: str, channel: Channel) -> int:
         schema_id = 0
-        if channel.type_name or channel.schema_encoding:
-            schema = (channel.type_name, channel.schema_encoding, channel.schema)
+        schema = schema_of(channel)
+        if schema is not None:
             if schema not in self._schema_ids:
                 self._schema_ids[schema] = self._writer.register_schema(*schema)
             schema_id = self._schema_ids[schema]
@@ -115,13 +137,8 @@ class McapFile:
         return channel_id
 
     def _finish(self) -> None:
-        offered = [channel.offered_qos for _, channel in self._channel_ids]
-        if any(map(_NUMBERED_POLICY.search, offered)) and not any(
-            map(_NAMED_POLICY.search, offered)
-        ):
-            # Without a record of this name rosbag2 expects the words of newer releases, and
-            # reads the numbers of older ones as "unknown".
-            self._writer.add_metadata('rosbag2', {})
+        if needs_rosbag2_record(channel for _, channel in self._channel_ids):
+            self._writer.add_metadata(ROSBAG2, {})
         self._writer.finish()
         self._stream.flush()
         os.fsync(self._stream.fileno())

@@ -49,13 +49,14 @@ def test_what_a_record_leaves_out_is_as_in_the_last_of_its_entry() -> None:
         e0_0='1,application/cdr,0=r1,1=x', e0_1='1', e0_2='1,application/mcap', e0_3='1,,1=y',
         e1_0='1,text/plain,0=r2', e1_4='1',
     )  # fmt: skip
+    at_x, at_y = ({'robot_id': 'r1', 'site': site} for site in 'xy')
     assert parse_batch(headers, b'abcdef') == [
-        FetchedRecord('r1/scan', 1000, 'application/cdr', {'robot_id': 'r1', 'site': 'x'}, b'a'),
-        FetchedRecord('r2/image', 1000, 'text/plain', {'robot_id': 'r2'}, b'e'),
-        FetchedRecord('r1/scan', 1001, 'application/cdr', {'robot_id': 'r1', 'site': 'x'}, b'b'),
-        FetchedRecord('r1/scan', 1002, 'application/mcap', {'robot_id': 'r1', 'site': 'x'}, b'c'),
-        FetchedRecord('r1/scan', 1003, 'application/mcap', {'robot_id': 'r1', 'site': 'y'}, b'd'),
-        FetchedRecord('r2/image', 1004, 'text/plain', {'robot_id': 'r2'}, b'f'),
+        FetchedRecord('r1/scan', 1000, 'application/cdr', at_x, b'a', 1),
+        FetchedRecord('r2/image', 1000, 'text/plain', {'robot_id': 'r2'}, b'e', 1),
+        FetchedRecord('r1/scan', 1001, 'application/cdr', at_x, b'b', 1),
+        FetchedRecord('r1/scan', 1002, 'application/mcap', at_x, b'c', 1),
+        FetchedRecord('r1/scan', 1003, 'application/mcap', at_y, b'd', 1),
+        FetchedRecord('r2/image', 1004, 'text/plain', {'robot_id': 'r2'}, b'f', 1),
     ]
 
 
@@ -86,9 +87,9 @@ def test_names_of_entries_and_labels_are_percent_decoded() -> None:
     assert (record.entry, record.labels) == ('r1/scan/$meta', {'a,b': 'x'})
 
 
-def test_without_body_records_have_their_labels_only() -> None:
+def test_without_body_records_have_their_labels_and_size_only() -> None:
     [record] = parse_batch(answer(e0_7='500,a/b,0=r1'), b'')
-    assert record == FetchedRecord('r1/scan', 1007, 'a/b', {'robot_id': 'r1'}, b'')
+    assert record == FetchedRecord('r1/scan', 1007, 'a/b', {'robot_id': 'r1'}, b'', 500)
 
 
 def test_an_answer_without_records_is_empty() -> None:

@@ -20,19 +20,25 @@ _LABEL = re.compile(r'(\d+)=(?:"([^"]*)"|([^,]*))(?:,|$)')
 
 
 class FetchedRecord(NamedTuple):
-    """A record as it lies in the store; labels still encoded."""
+    """
+    A record as it lies in the store; labels still encoded.
+
+    data          empty where only labels were asked for
+    stored_bytes  its size, also where only labels were asked for
+    """
 
     entry: str
     timestamp_us: int
     content_type: str
     labels: Mapping[str, str]
     data: bytes
+    stored_bytes: int
 
     @property
     def payload_bytes(self) -> int:
         """Return how much its messages take once they are unpacked."""
         text = self.labels.get(PAYLOAD_BYTES, '')
-        return int(text) if text.isdecimal() else len(self.data)
+        return int(text) if text.isdecimal() else self.stored_bytes
 
 
 def parse_batch(headers: Mapping[str, str], body: bytes) -> list[FetchedRecord]:
@@ -60,7 +66,7 @@ def parse_batch(headers: Mapping[str, str], body: bytes) -> list[FetchedRecord]:
         previous[index] = (content_type, labels)
         data = body[offset:offset + size] if body else b''
         records.append(
-            FetchedRecord(entries[index], start_us + delta_us, content_type, labels, data)
+            FetchedRecord(entries[index], start_us + delta_us, content_type, labels, data, size)
         )
         offset += size
     if body and offset != len(body):
