@@ -17,6 +17,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'api = twinsight_bridge.api:main',
             'bridge = twinsight_bridge.bridge:main',
         ],
     },
