@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 
 from twinsight_bridge.remote_file import routes as remote_file
 from twinsight_bridge.remote_file.remote_files import opened_files
@@ -90,7 +91,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             yield
             await app.state.live_hub.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title='TwinSight', version='0.1.0', description=_DESCRIPTION, openapi_tags=_TAGS,
         lifespan=lifespan, redoc_url=None, dependencies=[Depends(refuse_unknown_parameters)],
     )
