@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import ExitStack
 import json
+import os
+import socket
 import struct
 import threading
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from pytest_ros import wait_until
@@ -18,6 +22,7 @@ from websockets.typing import Subprotocol
 PROTOCOL = 'foxglove.sdk.v1'
 
 _MESSAGE, _TIME, _SERVICE_RESPONSE, _ASSET = 1, 2, 3, 4
+_TEXT = 1  # opcode of a WebSocket frame
 
 
 class Got(NamedTuple):
@@ -167,6 +172,53 @@ class FoxgloveViewer:
             request, status, size = struct.unpack_from('<IBI', frame, 1)
             text, data = frame[10:10 + size].decode(), frame[10 + size:]
             self.assets[request] = (text if status else '', data)
+
+
+class NeverReads:
+    """A viewer that subscribes to topics, and then takes nothing from its socket."""
+
+    def __init__(self, url: str, *topics: str) -> None:
+        """Connect; topics have to be advertised already."""
+        place = urlsplit(url)
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.socket.connect((place.hostname, place.port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(
+            f'GET / HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\n'
+            f'Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n'
+            f'Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n'.encode()
+        )
+        self._stream = self.socket.makefile('rb')
+        while self._stream.readline().strip():
+            pass  # the head of the answer
+        channels = next(
+            told['channels'] for told in (json.loads(data) for kind, data in self.frames()
+                                          if kind == _TEXT) if told['op'] == 'advertise'
+        )
+        ids = [each['id'] for each in channels if each['topic'] in topics]
+        assert len(ids) == len(topics)
+        request = {'op': 'subscribe', 'subscriptions': [{'id': n, 'channelId': n} for n in ids]}
+        self.send(_TEXT, json.dumps(request).encode())
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """Yield opcode and payload of each frame from now on."""
+        self.socket.settimeout(20)
+        while True:
+            kind, size = self._stream.read(2)
+            if size > 125:
+                size = int.from_bytes(self._stream.read(8 if size == 127 else 2), 'big')
+            yield kind & 0x0F, self._stream.read(size)
+
+    def send(self, kind: int, payload: bytes) -> None:
+        """Send a frame as a client has to, with a mask, here one of zeros."""
+        head = bytes((0x80 | kind, 0xFF)) + struct.pack('>Q', len(payload))
+        self.socket.sendall(head + bytes(4) + payload)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._stream.close()
+        self.socket.close()
 
 
 @pytest.fixture

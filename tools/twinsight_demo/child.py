@@ -47,6 +47,11 @@ class Child:
         return self.err.read_text() + self.out.read_text()
 
     @property
+    def pid(self) -> int:
+        """Return the number of its process."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Return whether it has not ended yet."""
         return self._process.poll() is None

@@ -65,6 +65,7 @@ def _run(arguments: list[str]) -> int:
     log = logging.getLogger('twinsight_bridge')
     log.setLevel(logging.INFO)
     log.addHandler(NodeLog(node))
+    log.propagate = False
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=_spin, args=(executor,), name='twinsight-ros')

@@ -41,7 +41,7 @@ class BridgeSettings(FrontSettings):
     )
     include_hidden: bool = Field(False, description='true or false')
     min_qos_depth: int = Field(1, ge=1, description='messages, from 1')
-    max_qos_depth: int = Field(100, ge=1, description='messages, from 1')
+    max_qos_depth: int = Field(1000, ge=1, description='messages, from 1')
     buckets: tuple[str, ...] = Field(
         ('twinsight',), min_length=1, description='a list of buckets whose records are replayed'
     )

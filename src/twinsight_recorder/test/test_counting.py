@@ -1,7 +1,7 @@
 """Counting lost messages and limiting rates, without ROS."""
 
 from twinsight_recorder.rate_limit import RateLimit
-from twinsight_recorder.raw.loss_count import LossCount
+from twinsight_store.loss_count import LossCount
 
 
 def test_lost_messages_are_counted_from_the_publishers_numbers():

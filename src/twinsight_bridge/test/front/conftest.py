@@ -36,7 +36,6 @@ class Fronted:
 
     def __init__(self, settings: FrontSettings, viewers: list[FoxgloveViewer]) -> None:
         self.url = ''
-        self.latched: set[int] = set()
         self.context = Context()
         self._settings = settings
         self._viewers = viewers
@@ -75,7 +74,7 @@ class Fronted:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Server]:
-        yield Server(self._sdk.port, self.latched)
+        yield Server(self._sdk.port)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Viewers that are slow, broken or many, through a real front: none harms the others."""
 
-import base64
 import os
 import socket
 import ssl
@@ -10,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from pytest_foxglove import NeverReads
 from pytest_ros import wait_until
 from websockets.exceptions import InvalidStatus
 
@@ -38,49 +38,10 @@ def resident_bytes():
         return int(file.read().split()[1]) * os.sysconf('SC_PAGESIZE')
 
 
-class NeverReads:
-    """A viewer that subscribes to all it is told of, and then reads no more."""
-
-    def __init__(self, url, *channels):
-        place = urlsplit(url)
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        self.socket.connect((place.hostname, place.port))
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f'GET / HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\n'
-            f'Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n'
-            'Sec-WebSocket-Protocol: foxglove.sdk.v1\r\n\r\n'.encode()
-        )
-        told = b''
-        while b'"advertise"' not in told:
-            told += self.socket.recv(65536)
-        ids = ','.join(f'{{"id":{n},"channelId":{n}}}' for n in (each.id() for each in channels))
-        self.send(1, f'{{"op":"subscribe","subscriptions":[{ids}]}}'.encode())
-
-    def frames(self):
-        """Yield opcode and payload of each frame from now on."""
-        self.socket.settimeout(20)
-        stream = self.socket.makefile('rb')
-        while True:
-            kind, size = stream.read(2)
-            if size > 125:
-                wide = size == 127
-                size = int.from_bytes(stream.read(8 if wide else 2), 'big')
-            yield kind & 0x0F, stream.read(size)
-
-    def send(self, kind, payload):
-        """Send a frame as a client has to, with a mask, here one of zeros."""
-        head = bytes((0x80 | kind, 0x80 | min(len(payload), 126)))
-        if len(payload) > 125:
-            head += struct.pack('>H', len(payload))
-        self.socket.sendall(head + bytes(4) + payload)
-
-
 def test_a_viewer_that_reads_nothing_costs_its_limit_and_the_others_nothing(start_front):
     fronted = start_front(send_buffer_limit=5 * MEGABYTE)
     camera, odometry = fronted.channel('/camera'), fronted.channel('/odom')
-    stalled = NeverReads(fronted.url, camera, odometry)
+    stalled = NeverReads(fronted.url, '/camera', '/odom')
     others = [fronted.viewer(), fronted.viewer()]
     for each in others:
         each.subscribe('/camera', '/odom')
@@ -102,12 +63,12 @@ def test_a_viewer_that_reads_nothing_costs_its_limit_and_the_others_nothing(star
     lost = lost_of(fronted)
     assert set(lost) == {'/camera'}
     assert 270 < lost['/camera'].messages < 300
-    stalled.socket.close()
+    stalled.close()
 
 
 def test_after_a_stall_a_viewer_gets_what_is_new_and_is_told_what_it_lost(fronted):
     camera = fronted.channel('/camera')
-    stalled = NeverReads(fronted.url, camera)
+    stalled = NeverReads(fronted.url, '/camera')
     wait_until(lambda: fronted.subscriptions.count == 1)
     for number in range(100):
         camera.log(numbered(MEGABYTE, number))
@@ -127,7 +88,7 @@ def test_after_a_stall_a_viewer_gets_what_is_new_and_is_told_what_it_lost(fronte
     lost = 101 - len(received)
     assert lost_of(fronted)['/camera'] == (lost, lost * (MEGABYTE + 13))
     assert f'left out so far: {lost} of /camera' in told.decode()
-    stalled.socket.close()
+    stalled.close()
 
 
 @pytest.mark.parametrize('frames', [
@@ -148,15 +109,14 @@ def test_broken_frames_harm_nobody_else(fronted, frames):
     good = fronted.viewer()
     good.subscribe('/odom')
     wait_until(lambda: fronted.subscriptions.count == 1)
-    broken = NeverReads(fronted.url, odometry)
+    broken = NeverReads(fronted.url, '/odom')
     wait_until(lambda: fronted.subscriptions.count == 2)
     for kind, payload in frames:
-        head = bytes((0x80 | kind, 0xFF)) + struct.pack('>Q', len(payload))
-        broken.socket.sendall(head + bytes(4) + payload)
+        broken.send(kind, payload)
     for number in range(50):
         odometry.log(numbered(100, number))
     wait_until(lambda: len(good.got) == 50)
-    broken.socket.close()
+    broken.close()
     wait_until(lambda: fronted.subscriptions.count == 1)
     odometry.log(numbered(100, 50))
     wait_until(lambda: len(good.got) == 51)
@@ -174,7 +134,7 @@ def test_a_thousand_connects_leave_nothing_behind(fronted):
         with socket.create_connection((place.hostname, place.port)) as half:
             half.sendall(b'GET / HTTP/1.1\r\nUpgrade: websocket\r\n')
     for _ in range(200):
-        NeverReads(fronted.url, odometry).socket.close()
+        NeverReads(fronted.url, '/odom').close()
     odometry.log(numbered(100, 1))
     wait_until(lambda: good.got)
     wait_until(lambda: fronted.subscriptions.count == 1)
@@ -203,23 +163,6 @@ def test_a_viewer_of_another_protocol_is_told_which_to_offer(fronted):
         fronted.viewer(protocol='mqtt')
     assert refused.value.response.status_code == 400
     assert b'foxglove.sdk.v1 or foxglove.websocket.v1' in refused.value.response.body
-
-
-def test_what_a_late_viewer_is_given_again_reaches_nobody_twice(fronted):
-    plan = fronted.channel('/map')
-    fronted.latched.add(plan.id())
-    early = fronted.viewer()
-    early.subscribe('/map')
-    wait_until(lambda: fronted.subscriptions.count == 1)
-    plan.log(b'map', log_time=7)
-    late = fronted.viewer()
-    late.subscribe('/map')
-    wait_until(lambda: fronted.subscriptions.count == 2)
-    plan.log(b'map', log_time=7)  # again, for the late one
-    plan.log(b'new', log_time=8)
-    wait_until(lambda: len(late.got) == 2 and len(early.got) == 2)
-    assert [each.data for each in early.got] == [b'map', b'new']
-    assert [each.data for each in late.got] == [b'map', b'new']
 
 
 def test_with_a_certificate_viewers_connect_by_tls(start_front, tmp_path):

@@ -1,10 +1,13 @@
 """The bridge over real DDS: what a viewer sees of topics that live, come and go."""
 
 import json
+import subprocess
+import time
 import urllib.request
 
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
+from pytest_foxglove import NeverReads
 from pytest_ros import wait_until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
@@ -17,6 +20,18 @@ BEST_EFFORT = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 def subscribed(node, topic):
     return [each.node_name for each in node.get_subscriptions_info_by_topic(topic)]
+
+
+def own_bytes(bridge):
+    """Return the memory of the bridge that is its own, without what DDS shares."""
+    ours = subprocess.run(['pgrep', '-P', str(bridge.child.pid)], capture_output=True, text=True)
+    pids = [bridge.child.pid, *map(int, ours.stdout.split())]
+    return sum(rss_anon(pid) for pid in pids)
+
+
+def rss_anon(pid):
+    with open(f'/proc/{pid}/status') as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith('RssAnon'))
 
 
 def payload(message):
@@ -85,12 +100,13 @@ def test_late_viewers_get_latched_topics(ros, bridge):
     everything = {each.data for each in early.of('/tf_static')}
     decoded = [deserialize_message(each, TFMessage) for each in everything]
     assert first in decoded and second in decoded
+    assert deserialize_message(early.of('/map')[0].data, OccupancyGrid) == grid
     for _ in range(2):  # a second one, and one that comes again
         late = bridge.viewer()
         late.subscribe('/tf_static', '/map')
         wait_until(lambda late=late: late.of('/map') and len(late.of('/tf_static')) == 2)
         assert {each.data for each in late.of('/tf_static')} == everything
-        assert late.of('/map')[0].data == payload(grid)
+        assert late.of('/map')[0].data == early.of('/map')[0].data
         late.close()
     early.subscribe('/tf_static')  # refused by the server: it has it already
     wait_until(lambda: early.told_of('status'))
@@ -138,6 +154,32 @@ def test_a_best_effort_publisher_that_joins_is_received_too(ros, bridge):
     wait_until(joined.get_subscription_count)
     joined.publish(String(data='from the one that joined'))
     wait_until(lambda: any(b'joined' in each.data for each in viewer.of('/chatter')))
+
+
+def test_a_viewer_that_takes_nothing_costs_its_limit_and_the_others_nothing(ros, bridge):
+    node = ros.node('robot')
+    camera = node.create_publisher(UInt8MultiArray, '/camera', 30)
+    others = [bridge.viewer(), bridge.viewer()]
+    for viewer in others:
+        viewer.subscribe('/camera')
+    stalled = NeverReads(bridge.url, '/camera')
+    wait_until(camera.get_subscription_count)
+    before = own_bytes(bridge)
+    most, end = before, time.monotonic()
+    for number in range(120):  # 30 MB/s
+        camera.publish(UInt8MultiArray(data=number.to_bytes(4, 'little') + bytes(1_000_000)))
+        most = max(most, own_bytes(bridge))
+        end += 1 / 30
+        time.sleep(max(0.0, end - time.monotonic()))
+    wait_until(lambda: all(len(viewer.got) == 120 for viewer in others))
+    for viewer in others:
+        assert [int.from_bytes(m.data[16:20], 'little') for m in viewer.got] == list(range(120))
+    assert most - before < 60_000_000  # of 120 MB, 10 MB for each of three and what is on its way
+    with urllib.request.urlopen(bridge.pages + '/viewers') as page:
+        lost = [each['lost'].get('/camera', {'messages': 0}) for each in json.load(page)]
+    assert [each['messages'] for each in lost[:2]] == [0, 0]
+    assert lost[2]['messages'] > 90
+    stalled.close()
 
 
 def test_only_allowed_topics_are_shown(ros, start_bridge):

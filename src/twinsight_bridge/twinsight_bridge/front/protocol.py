@@ -17,20 +17,24 @@ MESSAGE_DATA = 1
 TIME = 2
 PLAYBACK_STATE = 5
 
-MOST_LATCHED = 1000
-"""Messages of a latched topic that a late viewer gets, at most."""
+MOST_SUBSCRIPTION = 2**32 - 1
 
 MOST_REQUESTS = 32
 """Requests of one viewer that are worked on at a time."""
 
-_MESSAGE_HEAD = struct.Struct('<xIQ')
+_MESSAGE_HEAD = struct.Struct('<BIQ')
 _WARNING, _ERROR = 1, 2
 _STATE_DID_SEEK_AT = 14  # opcode u8, status u8, current time u64, speed f32, did seek u8
 
 
-def message_head(frame: bytes) -> tuple[int, int]:
-    """Return subscription and log time (ns) of a MessageData frame."""
-    return _MESSAGE_HEAD.unpack_from(frame)
+def subscription_of(frame: bytes) -> int:
+    """Return the subscription of a MessageData frame."""
+    return int.from_bytes(frame[1:5], 'little')
+
+
+def message_frame(subscription: int, log_ns: int, data: bytes) -> bytes:
+    """Return the MessageData frame of a message."""
+    return _MESSAGE_HEAD.pack(MESSAGE_DATA, subscription, max(0, log_ns)) + data
 
 
 def is_seek(frame: bytes) -> bool:

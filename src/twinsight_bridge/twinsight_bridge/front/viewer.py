@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientWebSocketResponse, web, WSMsgType
 
@@ -25,6 +25,7 @@ CONTROL_LIMIT_BYTES = 64_000_000
 
 _TIME_FLOW = -1
 _UNSENT_BYTES = 256_000
+_OPERATION_WITHIN = 40
 _REPORT_PERIOD_S = 2.0
 
 _log = logging.getLogger(__name__)
@@ -37,19 +38,31 @@ Returns what the viewer is warned of, or nothing.
 """
 
 
+class Source(Protocol):
+    """Gives messages to viewers beside the server, which then has none itself."""
+
+    def subscribe(self, viewer: Viewer, flow: int, channel_id: int) -> bool:
+        """Begin to give what comes on a channel; return False where there is none."""
+
+    def unsubscribe(self, viewer: Viewer, channel_id: int) -> None:
+        """End that."""
+
+
 @dataclass(frozen=True)
 class Server:
     """
     What a viewer looks at.
 
     port     where it listens, on loopback
-    latched  ids of the channels whose last messages a late subscriber gets
+    latched  ids of the channels whose last message is not left out, however slow a viewer is
     gates    by the op of the viewer's requests that need something first
+    source   where messages come from if not from the server
     """
 
     port: int
     latched: Container[int] = ()
     gates: dict[str, Gate] = field(default_factory=dict)
+    source: Source | None = None
 
 
 class Viewer:
@@ -70,7 +83,6 @@ class Viewer:
         self._wakeup = asyncio.Event()
         self._progress = time.monotonic()
         self._channels: dict[int, int] = {}
-        self._seen: dict[int, set[int]] = {}
         self._gated: set[asyncio.Task[None]] = set()
 
     async def relay(self, down: web.WebSocketResponse, up: ClientWebSocketResponse[bool]) -> None:
@@ -89,9 +101,16 @@ class Viewer:
         except ConnectionError:
             pass  # the viewer went away in the middle of a frame
         finally:
+            for flow in tuple(self._channels):
+                self._end(flow)
             for each in (*tasks, *self._gated):
                 each.cancel()
             await asyncio.gather(*tasks, *self._gated, return_exceptions=True)
+
+    def give(self, flow: int, frame: bytes, keep_latest: bool) -> None:
+        """Take a message of a subscription for the viewer."""
+        self.outgoing.add(flow, frame, time.monotonic_ns(), keep_latest)
+        self._wakeup.set()
 
     async def _from_server(self, up: ClientWebSocketResponse[bool]) -> None:
         acknowledge = _acknowledge_at_once(up)
@@ -109,32 +128,24 @@ class Viewer:
     def _binary(self, frame: bytes) -> None:
         kind = frame[0] if frame else 0
         if kind == protocol.MESSAGE_DATA:
-            flow, log_ns = protocol.message_head(frame)
+            flow = protocol.subscription_of(frame)
             latched = self._channels.get(flow) in self._server.latched
-            if not (latched and self._was_seen(flow, log_ns)):
-                self.outgoing.add(flow, frame, time.monotonic_ns(), latched)
+            self.outgoing.add(flow, frame, time.monotonic_ns(), latched)
         elif kind == protocol.TIME:
             self.outgoing.add(_TIME_FLOW, frame, time.monotonic_ns())
         else:
             if protocol.is_seek(frame):  # what waits is of the time that the viewer left
                 self.outgoing.forget_waiting()
-                self._seen.clear()
             self.outgoing.add_control(frame)
 
-    def _was_seen(self, flow: int, log_ns: int) -> bool:
-        """Return whether a latched message came before: late subscribers have it sent again."""
-        seen = self._seen.setdefault(flow, set())
-        if log_ns in seen:
-            return True
-        seen.add(log_ns)
-        if len(seen) > protocol.MOST_LATCHED:
-            seen.discard(min(seen))
-        return False
-
     def _text(self, text: str) -> None:
-        if '"advertise"' in text[:40]:
+        if '"advertise"' in text[:_OPERATION_WITHIN]:
             for channel in json.loads(text).get('channels', ()):
                 self.losses.topics[channel['id']] = channel['topic']
+        elif '"unadvertise"' in text[:_OPERATION_WITHIN]:
+            gone = json.loads(text).get('channelIds', ())
+            for flow in [flow for flow, channel in self._channels.items() if channel in gone]:
+                self._end(flow)
         self.outgoing.add_control(text)
 
     async def _to_viewer(self, down: web.WebSocketResponse) -> None:
@@ -168,9 +179,7 @@ class Viewer:
             self._subscribe(request)
         elif operation == 'unsubscribe':
             for flow in _integers(request.get('subscriptionIds')):
-                self._channels.pop(flow, None)
-                self._seen.pop(flow, None)
-                self.losses.end(flow)
+                self._end(flow)
         gate = self._server.gates.get(operation) if isinstance(operation, str) else None
         if gate is None:
             return await up.send_str(text)
@@ -198,8 +207,26 @@ class Viewer:
                 continue
             flow, channel = each.get('id'), each.get('channelId')
             if isinstance(flow, int) and isinstance(channel, int):
-                self._channels.setdefault(flow, channel)
-                self.losses.begin(flow, channel)
+                self._begin(flow, channel)
+
+    def _begin(self, flow: int, channel: int) -> None:
+        """Note a subscription, as the server does: what it refuses changes nothing."""
+        if flow in self._channels or channel in self._channels.values():
+            return
+        if channel not in self.losses.topics or not 0 <= flow <= protocol.MOST_SUBSCRIPTION:
+            return
+        self._channels[flow] = channel
+        self.losses.begin(flow, channel)
+        if self._server.source is not None:
+            self._server.source.subscribe(self, flow, channel)
+
+    def _end(self, flow: int) -> None:
+        channel = self._channels.pop(flow, None)
+        if channel is None:
+            return
+        self.losses.end(flow)
+        if self._server.source is not None:
+            self._server.source.unsubscribe(self, channel)
 
     async def _watch(self) -> None:
         """Tell the viewer what it lost, and end where it takes nothing any more."""

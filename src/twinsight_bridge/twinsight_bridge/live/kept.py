@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from twinsight_bridge.front.protocol import MOST_LATCHED
 from twinsight_store.static_transforms import child_frames, TF_TYPE
+
+_MOST = 1000
 
 
 class _Message(NamedTuple):
@@ -20,7 +21,7 @@ class Kept:
     """
     Keeps the last message of each publisher; of static transforms, of each child frame.
 
-    Publishers may keep more, but DDS does not tell how many. At most MOST_LATCHED are kept.
+    Publishers may keep more, but DDS does not tell how many. At most a thousand are kept.
     """
 
     def __init__(self, type_name: str) -> None:
@@ -33,7 +34,7 @@ class Kept:
         frames = child_frames(data) if self._has_frames else frozenset()
         new = _Message(publisher, frames, log_ns, data)
         others = [each for each in self._messages if not self._replaces(new, each)]
-        self._messages = [*others, new][-MOST_LATCHED:]
+        self._messages = [*others, new][-_MOST:]
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield log time (ns) and bytes of each message, as they came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+import logging
 
 from foxglove import Context, set_log_level, start_server
 from foxglove.websocket import Capability, StatusLevel
@@ -18,12 +19,16 @@ from twinsight_bridge.front.viewer import Gate, Server
 from twinsight_bridge.live.assets import Assets
 from twinsight_bridge.live.client_publishing import ClientPublishing, ENCODINGS
 from twinsight_bridge.live.connection_graph import connection_graph
+from twinsight_bridge.live.distribution import Distribution
 from twinsight_bridge.live.listener import Listener
+from twinsight_bridge.live.loss_watch import LossWatch
 from twinsight_bridge.live.parameters import LiveParameters
 from twinsight_bridge.live.services import LiveServices
 from twinsight_bridge.live.sim_time import SimTime
 from twinsight_bridge.live.taker import Taker
 from twinsight_bridge.live.topics import LiveTopics
+
+_log = logging.getLogger(__name__)
 
 _PERIOD_S = 1.0
 _GRAPH_PERIOD_S = 2.0
@@ -46,9 +51,12 @@ class LiveServer:
         self._settings = settings
         self._sim_time = SimTime(node, self._tell_time) if use_sim_time else None
         context = Context()
-        self._taker = Taker(node.context)
+        self._distribution = Distribution(loop)
+        self._taker = Taker(node.context, self._distribution.flush)
         log_time = self._sim_time.log_time if self._sim_time else _unchanged
-        self._topics = LiveTopics(node, context, settings, self._taker, log_time)
+        self._topics = LiveTopics(
+            node, context, settings, self._taker, self._distribution, log_time
+        )
         self._parameters = LiveParameters(node, settings)
         self._services = LiveServices(node, settings, loop)
         publishing = ClientPublishing(node, settings, self._tell)
@@ -70,10 +78,11 @@ class LiveServer:
         if 'parameters' in has:
             gates = {'getParameters': self._parameters.fetch,
                      'setParameters': self._parameters.change}
-        self._server = Server(self._sdk.port, self._topics.latched, gates)
+        self._server = Server(self._sdk.port, gates=gates, source=self._distribution)
         self._events: Subscription[ParameterEvent] | None = None
         self._following: asyncio.Task[None] | None = None
         self._loop = loop
+        self._losses = LossWatch()
         self._viewers = 0
         self._taker.start()
 
@@ -115,6 +124,10 @@ class LiveServer:
         while True:
             await asyncio.sleep(_PERIOD_S)
             self._update()
+            news = self._losses.news(self._topics.lost_by_dds(), self._topics.left_out())
+            if news:
+                _log.warning(news)
+                self._sdk.publish_status(news, StatusLevel.Warning, 'twinsight-bridge')
             now = self._loop.time()
             if self._listener.watches_graph and now >= graph_at:
                 graph_at = now + _GRAPH_PERIOD_S

@@ -1,4 +1,4 @@
-"""One ROS subscription whose serialized messages go onto a channel as they are."""
+"""One ROS subscription whose serialized messages go to viewers as they are."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from foxglove import Channel
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from twinsight_bridge.live.kept import Kept
+from twinsight_bridge.live.distribution import Arrived, Distribution
+from twinsight_store.loss_count import LossCount
 from twinsight_store.ros_qos import is_latched
 from twinsight_store.taken_directly import never_called, TakenDirectly
 
@@ -25,27 +25,30 @@ class RawSubscription:
     """
     Takes the messages of one topic when it is told to, in one thread.
 
-    handle  what a wait set waits for
+    loss  counts what DDS lost
     """
 
     def __init__(
         self,
         node: Node,
-        channel: Channel,
+        topic: str,
+        channel_id: int,
         cls: type,
         qos: QoSProfile,
         group: TakenDirectly,
+        distribution: Distribution,
         log_time: LogTime,
     ) -> None:
-        """Subscribe to the topic of the channel."""
-        self.channel = channel
+        """Subscribe to a topic; its messages go to the viewers of the channel."""
+        self.topic = topic
         self.qos = qos
-        self.kept = Kept(channel.schema_name() or '') if is_latched(qos) else None
+        self.loss = LossCount()
+        self._channel_id = channel_id
         self._node = node
+        self._distribution = distribution
         self._log_time = log_time
-        self._last_ns = 0
         self._subscription = node.create_subscription(
-            cls, channel.topic(), never_called, qos, raw=True, callback_group=group,
+            cls, topic, never_called, qos, raw=True, callback_group=group,
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
@@ -59,23 +62,17 @@ class RawSubscription:
         self._node.destroy_subscription(self._subscription)
 
     def take_waiting(self) -> None:
-        """Pass on what waits, up to a bound that lets others have their turn."""
+        """Offer what waits, up to a bound that lets others have their turn."""
         take, cls = self._subscription.handle.take_message, self._subscription.msg_type
-        channel, kept, log_time = self.channel, self.kept, self._log_time
+        offer, see, log_time = self._distribution.offer, self.loss.see, self._log_time
+        channel_id, latched = self._channel_id, is_latched(self.qos)
         for _ in range(_MOST_IN_ONE_TURN):
             taken: Any = take(cls, True)  # bytes, and a mapping of what DDS says
             if taken is None:
                 return
             data, info = taken
+            gid = info.get('publisher_gid')
+            publisher = gid['data'] if gid else b''
+            see(publisher, info.get('publication_sequence_number'))
             log_ns = log_time(info['received_timestamp'] or time.time_ns())
-            if kept is not None:
-                log_ns = max(log_ns, self._last_ns + 1)  # a viewer tells them apart by it
-                self._last_ns = log_ns
-                gid = info.get('publisher_gid')
-                kept.add(gid['data'] if gid else b'', log_ns, data)
-            channel.log(data, log_time=log_ns)
-
-    def repeat(self) -> None:
-        """Pass on again what late subscribers of a latched topic get."""
-        for log_ns, data in self.kept or ():
-            self.channel.log(data, log_time=log_ns)
+            offer(Arrived(channel_id, publisher, log_ns, data), latched)

@@ -1,8 +1,8 @@
-"""The thread that takes messages from DDS and gives them to the viewers' server."""
+"""The thread that takes messages from DDS for the viewers."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 import logging
 import threading
@@ -24,14 +24,14 @@ class Taker:
     An executor would make a task of each message, which costs more than the message.
     """
 
-    def __init__(self, context: Context) -> None:
-        """Make one; start() begins."""
+    def __init__(self, context: Context, flush: Callable[[], object]) -> None:
+        """Make one; start() begins. flush is called after each turn in which something came."""
+        self._flush = flush
         handle = context.handle
         assert handle is not None  # the context was initialized
         self._context = handle
         self._guard = _rclpy.GuardCondition(handle)
         self._subscriptions: tuple[RawSubscription, ...] = ()
-        self._to_repeat: deque[RawSubscription] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name='twinsight-take', daemon=True)
 
@@ -62,11 +62,6 @@ class Taker:
         subscription.end()
         self._guard.trigger_guard_condition()
 
-    def repeat(self, subscription: RawSubscription) -> None:
-        """Pass on again what late subscribers of a latched topic get, in order with new ones."""
-        self._to_repeat.append(subscription)
-        self._guard.trigger_guard_condition()
-
     def _run(self) -> None:
         while not self._stopping:
             self._take_from(self._subscriptions)
@@ -92,5 +87,4 @@ class Taker:
                 waiting.wait(_FOREVER)
                 for pointer in waiting.get_ready_entities('subscription'):
                     handles[pointer].take_waiting()
-                while self._to_repeat:
-                    self._to_repeat.popleft().repeat()
+                self._flush()

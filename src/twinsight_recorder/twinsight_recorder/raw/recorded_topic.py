@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twinsight_recorder.rate_limit import RateLimit, Stride
-from twinsight_recorder.raw.loss_count import LossCount
 from twinsight_recorder.raw.topic_rules import TopicRule
 from twinsight_store.channel import Channel
+from twinsight_store.loss_count import LossCount
 
 
 @dataclass
