@@ -37,12 +37,13 @@ demo:  ## record, store and replay a robot; BAG=path takes a bag instead of the 
 
 test:  ## run all tests; ARGS='-k name' goes to pytest
 	@$(BARE) set_up --dev
-	@# The stores' tests wait for servers, so they run two at a time. Where nodes run, time counts.
+	@# The packages' tests mostly wait, for servers and nodes, so they run two files at a time. Those
+	@# of the tools start whole programs, and one of them has to end before the next.
 	@# pytest's 5 is "no test was selected", which is right in one of the runs where ARGS selects.
 	@run() { $(INSIDE) .venv/bin/python -m pytest "$$@" $(ARGS); }; \
-	  run -n 2 --dist loadfile src/twinsight_store; stores=$$?; \
-	  run $(filter-out src/twinsight_store,$(wildcard src/*)) tools; nodes=$$?; \
-	  case $$stores$$nodes in \
+	  run -n 2 --dist loadfile src; packages=$$?; \
+	  run tools; tools=$$?; \
+	  case $$packages$$tools in \
 	    00|05|50) ;; \
 	    55) echo "make test: ARGS selects no test: $$ARGS" >&2; exit 1 ;; \
 	    *) exit 1 ;; \

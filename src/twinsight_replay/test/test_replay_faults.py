@@ -164,11 +164,12 @@ def wait_until_it_stands(operator):
 
 def waited_ns(operator):
     """Return for how long it said that it waits, once it had begun to play."""
-    stamps = [
-        to_ns(each.header.stamp) for each in operator.messages(STATUS)
-        if each.state == ReplayStatus.WAITING and position_ns(each) > START_NS
-    ]
-    return stamps[-1] - stamps[0]
+    told = [each for each in operator.messages(STATUS) if position_ns(each) > START_NS]
+    return sum(
+        to_ns(after.header.stamp) - to_ns(before.header.stamp)
+        for before, after in zip(told, told[1:], strict=False)
+        if before.state == after.state == ReplayStatus.WAITING
+    )
 
 
 def fallen_back(offsets):
