@@ -2,7 +2,9 @@
 Definitions of installed message types, in the text form that MCAP and rosbag2 use.
 
 Format ``ros2msg``: the type's own .msg text, then each type that it uses, separated by a line
-of 80 ``=`` and a line ``MSG: package/Type`` (MCAP registry, https://mcap.dev/spec/registry).
+of 80 ``=`` and a line ``MSG: package/Type``. Format ``ros2idl``, for types of which there is no
+.msg: the .idl texts, each with such lines before it, ``IDL: package/msg/Type`` (MCAP registry,
+https://mcap.dev/spec/registry).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ _PRIMITIVE = frozenset((
 ))
 _FIELD = re.compile(r'^\s*([A-Za-z][A-Za-z0-9_]*(?:/[A-Za-z0-9_]+){0,2})[^#=]*?\s+[A-Za-z]\w*')
 
+_INCLUDE = re.compile(r'^\s*#include\s+"(\w+/msg/\w+)\.idl"', re.MULTILINE)
+
 
 @cache
 def definition(type_name: str) -> tuple[str, bytes]:
@@ -33,10 +37,9 @@ def definition(type_name: str) -> tuple[str, bytes]:
     package, _, name = type_name.partition('/msg/')
     main = _text(package, name)
     if main is None:
-        idl = _path(package, name, 'idl')
-        if not idl.is_file():
+        if not _path(package, name, 'idl').is_file():
             raise UnknownTypeError(type_name, f'the installed package has no msg/{name}.msg')
-        return 'ros2idl', idl.read_bytes()
+        return 'ros2idl', _idl_with_parts(package, name)
     return 'ros2msg', with_parts(package, main, type_name)
 
 
@@ -62,6 +65,26 @@ def with_parts(package: str, text: str, type_name: str) -> bytes:
             raise UnknownTypeError(type_name, f'its part {"/".join(used)} is not installed')
         parts.append(f'{_SEPARATOR}\nMSG: {"/".join(used)}\n{part}')
         waiting += _used(used[0], part)
+    return '\n'.join(parts).encode()
+
+
+def _idl_with_parts(package: str, name: str) -> bytes:
+    """Return a type's .idl text and those that it includes, each with a line that names it."""
+    parts: list[str] = []
+    seen: set[str] = set()
+    waiting = [f'{package}/msg/{name}']
+    while waiting:
+        used = waiting.pop(0)
+        if used in seen:
+            continue
+        seen.add(used)
+        owner, _, part = used.split('/')
+        path = _path(owner, part, 'idl')
+        if not path.is_file():
+            raise UnknownTypeError(f'{package}/msg/{name}', f'its part {used} is not installed')
+        text = path.read_text()
+        parts.append(f'{_SEPARATOR}\nIDL: {used}\n{text}')
+        waiting += _INCLUDE.findall(text)
     return '\n'.join(parts).encode()
 
 
