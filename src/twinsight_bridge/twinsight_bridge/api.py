@@ -1,4 +1,4 @@
-"""The api command: what is live and what is stored, over HTTP."""
+"""The api command: what is live and what is stored, and what robots are to do, over HTTP."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 
+from twinsight_bridge.commands.acting_settings import ActingSettings
 from twinsight_bridge.web.app import ApiSettings, create_app
 from twinsight_bridge.web.stores import StoreAddresses
 from twinsight_store.errors import ConfigurationError, TwinsightError
 from twinsight_store.exit_code import exit_code_of
 from twinsight_store.layout import DEFAULT_BUCKET
+from twinsight_store.parameters import parameter_files
+from twinsight_store.ros_arguments import split_arguments
 from twinsight_store.selection_arguments import check_not_empty
 
 DEFAULT_HOST, DEFAULT_PORT = '127.0.0.1', 8080
 
 _EXAMPLE = """\
 example:
-  api --host 0.0.0.0 --port 8080
+  api --host 0.0.0.0 --port 8080 --config api.yaml
   curl 'http://127.0.0.1:8080/missions?robot=robot_05&from=-1d'
 
 GET /docs shows all that can be asked; GET /health tells how the stores are.
@@ -31,8 +35,9 @@ GET /docs shows all that can be asked; GET /health tells how the stores are.
 ReductStore's address is taken from TWINSIGHT_REDUCT_URL, its token from TWINSIGHT_REDUCT_TOKEN,
 PostgreSQL's from TWINSIGHT_POSTGRES_URL, that of Redis from TWINSIGHT_REDIS_URL. A store may be
 away, or not set: what needs it is answered with 503, all else works.
-There is no log-in: whoever reaches the port reads all. It stays on this machine unless --host
-says else; put a proxy that asks who it is in front of it where others reach it.
+Whoever reaches the port reads all. It stays on this machine unless --host says else; put a proxy
+that asks who it is in front of it where others reach it. With TWINSIGHT_API_TOKEN set, whatever
+acts (commands, recorder control, replay sessions) needs that token.
 exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted
 """
 _MOST_WAITING = 128
@@ -46,9 +51,9 @@ class PortError(TwinsightError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv if arguments is None else ['api', *arguments]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end in good order, as after Ctrl-C
-    return exit_code_of('api', lambda: _run(options))
+    return exit_code_of('api', lambda: _run(given))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,16 +80,24 @@ def _parser() -> argparse.ArgumentParser:
         help='web pages that may read the answers, as https://HOST:PORT; may be given several '
              'times (all pages)',
     )
+    parser.add_argument(
+        '--config', default='', metavar='FILE',
+        help='what it may have done: commands to robots, recorder control (nothing); a parameter '
+             'file of ROS will do as well',
+    )
     parser.add_argument('--log-requests', action='store_true', help='a line for each request')
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    own, ros = split_arguments(arguments)
+    options = _parser().parse_args(own)
     check_not_empty('bucket', options.bucket)
     check_not_empty('allow-origin', options.allow_origin)
     settings = ApiSettings(
         StoreAddresses.from_environment(buckets=tuple(options.bucket) or (DEFAULT_BUCKET,)),
         tuple(options.allow_origin) or ('*',),
+        **_acting(options.config, ros),
     )
     logging.basicConfig(format='api: %(message)s', level=logging.WARNING)
     with _listening(options.host, options.port) as listening:
@@ -93,6 +106,17 @@ def _run(options: argparse.Namespace) -> int:
         print(f'api: http://{shown}:{port} (documentation at /docs)', flush=True)
         server(settings, options.log_requests).run([listening])
     return 0
+
+
+def _acting(config: str, ros_arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what the configuration file says, or else the last parameter file."""
+    file = next(reversed([*parameter_files(ros_arguments), *([config] if config else [])]), '')
+    if not file:
+        return {}
+    return {
+        'acting': ActingSettings.from_file(file), 'acting_file': file,
+        'ros_arguments': tuple(ros_arguments),
+    }
 
 
 def server(settings: ApiSettings, log_requests: bool = False) -> uvicorn.Server:

@@ -10,9 +10,11 @@ from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
+from twinsight_bridge.commands.acting_settings import ActingSettings
 from twinsight_bridge.remote_file import routes as remote_file
 from twinsight_bridge.remote_file.remote_files import opened_files
 from twinsight_bridge.web import (
+    acting,
     coverage,
     events,
     health,
@@ -54,6 +56,7 @@ _TAGS = [
     {'name': 'metrics', 'description': 'Numbers and texts over time.'},
     {'name': 'events', 'description': 'Alerts, anomalies, commands.'},
     {'name': 'files', 'description': 'Selections as MCAP files, for viewers.'},
+    *acting.TAGS,
     {'name': 'server', 'description': 'This server itself.'},
 ]
 _PARTS = (
@@ -61,7 +64,8 @@ _PARTS = (
     events, remote_file, health,
 )
 _EXPOSED = (
-    'Accept-Ranges', 'Content-Range', 'Content-Length', 'Content-Location', 'ETag', 'Retry-After',
+    'Accept-Ranges', 'Content-Range', 'Content-Length', 'Content-Location', 'ETag', 'Location',
+    'Retry-After',
     *record_content.EXPOSED,
 )
 
@@ -71,12 +75,18 @@ class ApiSettings:
     """
     What the server is told.
 
-    addresses  where the stores are
-    origins    web pages that may read the answers, as https://HOST:PORT; * for all
+    addresses      where the stores are
+    origins        web pages that may read the answers, as https://HOST:PORT; * for all
+    acting         what it may have robots, recorders and replays do
+    acting_file    where that is written, for errors
+    ros_arguments  for its node
     """
 
     addresses: StoreAddresses
     origins: tuple[str, ...] = ('*',)
+    acting: ActingSettings = ActingSettings()
+    acting_file: str = 'configuration'
+    ros_arguments: tuple[str, ...] = ()
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -88,7 +98,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
             app.state.stores = stores
             app.state.remote_files = files
             app.state.live_hub = LiveHub(stores)
-            yield
+            async with acting.opened(app, stores):
+                yield
             await app.state.live_hub.close()
 
     app = FastAPIOffline(
@@ -98,11 +109,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     for part in _PARTS:
         app.include_router(part.router)
+    acting.mount(
+        app, settings.acting, settings.acting_file, ros_arguments=settings.ros_arguments
+    )
     add_error_handlers(app)
     app.add_middleware(BodyLimit, most_bytes=BODY_BYTES)
     app.add_middleware(
-        CORSMiddleware, allow_origins=settings.origins, allow_methods=['GET', 'HEAD'],
-        allow_headers=['*'], expose_headers=_EXPOSED,
+        CORSMiddleware, allow_origins=settings.origins, allow_headers=['*'],
+        allow_methods=['GET', 'HEAD', 'POST', 'DELETE'], expose_headers=_EXPOSED,
     )
     app.add_middleware(NoSniff)
     return app

@@ -96,10 +96,12 @@ async def _of_the_suite(request: Request, error: Exception) -> JSONResponse:
 
 async def _of_the_query(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    kept = ('type', 'loc', 'msg', 'input')
-    details = [
-        {name: each[name] for name in kept if name in each} for each in error.errors()
-    ]
+    details = []
+    for each in error.errors():
+        kept = ['type', 'loc', 'msg']
+        if each['loc'][0] != 'body':  # a body may hold what JSON cannot: NaN
+            kept.append('input')
+        details.append({name: each[name] for name in kept if name in each})
     return JSONResponse({'detail': jsonable_encoder(details)}, 422)
 
 

@@ -1,0 +1,1 @@
+"""Commands to robots: what may be asked, how it reaches ROS, and what becomes of it."""
