@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import httpx
 import psycopg
 import pytest
 from pytest_foxglove import FoxgloveViewer
@@ -194,6 +195,19 @@ def test_the_bridge_is_part_of_the_stack(start: Start) -> None:
     run.popen.send_signal(signal.SIGINT)
     assert run.end() == 0
     assert '[up] bridge ended, exit code 0\n' in run.lines
+
+
+def test_the_api_is_part_of_the_stack(start: Start, redis_url: str) -> None:
+    run = start(UP, *SIMULATOR, 'api:=true', 'api_port:=0', TWINSIGHT_REDIS_URL=redis_url)
+    url = run.wait_for(r'(http://127\.0\.0\.1:\d+) \(documentation at /docs\)$')[1]
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
+        offered = client.get('/robots/robot_01/commands').json()['commands']
+        assert {'stop', 'go_to_pose'} <= {each['name'] for each in offered}
+        stores = {each['store']: each for each in client.get('/health').json()['stores']}
+        assert stores['Redis']['state'] == 'ok'
+    run.popen.send_signal(signal.SIGINT)
+    assert run.end() == 0
+    assert '[up] api ended, exit code 130\n' in run.lines
 
 
 def wait_until_recorded(settings: StoreSettings) -> None:
