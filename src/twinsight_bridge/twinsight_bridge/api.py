@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 import logging
 import os
-import signal
 import socket
 import sys
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -38,7 +38,7 @@ away, or not set: what needs it is answered with 503, all else works.
 Whoever reaches the port reads all. It stays on this machine unless --host says else; put a proxy
 that asks who it is in front of it where others reach it. With TWINSIGHT_API_TOKEN set, whatever
 acts (commands, recorder control, replay sessions) needs that token.
-exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted
+exit codes: 0 ended by a signal, 1 failed, 2 bad usage
 """
 _MOST_WAITING = 128
 _GOODBYE_S = 3
@@ -52,7 +52,6 @@ class PortError(TwinsightError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     given = sys.argv if arguments is None else ['api', *arguments]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end in good order, as after Ctrl-C
     return exit_code_of('api', lambda: _run(given))
 
 
@@ -119,9 +118,17 @@ def _acting(config: str, ros_arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
+class Server(uvicorn.Server):
+    """Ends in good order after a signal, also after the second one that ros2 launch sends."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn.Server, which would leave everything open after a second SIGINT."""
+        self.should_exit = True
+
+
 def server(settings: ApiSettings, log_requests: bool = False) -> uvicorn.Server:
     """Return what serves the application on sockets that it is given."""
-    return uvicorn.Server(uvicorn.Config(
+    return Server(uvicorn.Config(
         create_app(settings), log_level='info' if log_requests else 'warning',
         access_log=log_requests, server_header=False, backlog=_MOST_WAITING,
         timeout_graceful_shutdown=_GOODBYE_S, ws_max_size=_LARGEST_MESSAGE,
