@@ -1,18 +1,28 @@
-"""What the tests with real viewers share: a recorded drive as a file over HTTP, and a bridge."""
+"""What the tests with real viewers share: a drive as a file over HTTP, a cloud, and a bridge."""
 
 from __future__ import annotations
 
+from array import array
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+import math
 from pathlib import Path
 import re
 import threading
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from aiohttp import web
+from geometry_msgs.msg import TransformStamped
 from mcap.writer import Writer
+import numpy as np
 import pytest
 from pytest_ros import RosDomain
 from rclpy.serialization import serialize_message
+from rclpy.time import Time
+from sensor_msgs.msg import PointCloud2, PointField
+from tf2_msgs.msg import TFMessage
+from twinsight_viewers.pictures import Picture
 
 from twinsight_interfaces.msg import Alert
 from twinsight_sim.ahead import planned
@@ -116,12 +126,98 @@ def fleet_url(
     return files(path)
 
 
+class Square:
+    """
+    A cloud whose points fill a green square, two metres wide, and a panel that looks down on it.
+
+    The middle of the panel is that of the frame ``map``, its height is ten metres of it.
+    """
+
+    colour = (32, 224, 96)
+    panel: Mapping[str, Any] = {
+        'cameraState': {
+            'perspective': False, 'distance': 10, 'phi': 0, 'thetaOffset': 0, 'fovy': 45,
+            'targetOffset': [0, 0, 0], 'target': [0, 0, 0], 'targetOrientation': [0, 0, 0, 1],
+            'near': 0.5, 'far': 5000,
+        },
+        'followMode': 'follow-none', 'followTf': 'map',
+        'scene': {'transforms': {'showLabel': False, 'axisScale': 0, 'lineWidth': 0}},
+        'topics': {'/points': {
+            'visible': True, 'colorMode': 'rgb', 'colorField': 'rgb', 'pointSize': 4,
+            'pointShape': 'square',
+        }},
+    }  # fmt: skip
+    _height_m = 10
+    _points = 60  # along a side: each covers its neighbours
+
+    def cloud(self, stamp_ns: int, y: float = 0.0) -> PointCloud2:
+        """Return it in the frame ``lidar``, its middle at (0, y)."""
+        side = np.linspace(-1, 1, self._points, dtype=np.float32)
+        names = ['x', 'y', 'z', 'rgb']
+        points = np.zeros(self._points**2, [(name, '<f4') for name in names])
+        points['x'], points['y'] = (axis.ravel() for axis in np.meshgrid(side, side + y))
+        red, green, blue = self.colour
+        points['rgb'] = np.array(red << 16 | green << 8 | blue, '<u4').view('<f4')
+        cloud = PointCloud2(
+            height=1, width=points.size, point_step=16, row_step=16 * points.size, is_dense=True,
+            fields=[
+                PointField(name=name, offset=4 * number, datatype=PointField.FLOAT32, count=1)
+                for number, name in enumerate(names)
+            ],
+        )  # fmt: skip
+        cloud.header.frame_id, cloud.header.stamp = 'lidar', Time(nanoseconds=stamp_ns).to_msg()
+        cloud.data = array('B', points.tobytes())
+        return cloud
+
+    @staticmethod
+    def frame(stamp_ns: int, parent: str, child: str, x: float = 0.0) -> TFMessage:
+        """Return that a frame is at (x, 0) of another; both look the same way."""
+        frame = TransformStamped(child_frame_id=child)
+        frame.header.frame_id, frame.header.stamp = parent, Time(nanoseconds=stamp_ns).to_msg()
+        frame.transform.translation.x = x
+        return TFMessage(transforms=[frame])
+
+    def seen(self, picture: Picture) -> tuple[float, float, float]:
+        """Return x and y of its middle and its width, m, as a panel shows it; NaN without one."""
+        height, width = picture.pixels.shape[:2]
+        distance = np.abs(picture.pixels.astype(int) - self.colour).max(axis=2)
+        rows, columns = np.nonzero(distance <= 24)
+        if not rows.size:
+            return math.nan, math.nan, math.nan
+        metre = height / self._height_m
+        x, y = columns.mean() - width / 2, height / 2 - rows.mean()
+        return float(x / metre), float(y / metre), float(rows.size**0.5 / metre)
+
+
+@pytest.fixture(scope='session')
+def square() -> Square:
+    """Return a cloud that is easily seen."""
+    return Square()
+
+
+class StartBridge(Protocol):
+    """Starts a bridge with these parameters and this environment; return its address."""
+
+    def __call__(self, parameters: Mapping[str, object] = ..., **environment: str) -> str: ...
+
+
 @pytest.fixture
-def bridge_url(ros: RosDomain) -> str:
-    """Return the address of a bridge in the test's ROS domain."""
-    parameters: Sequence[str] = ('-p', 'port:=0', '-p', 'address:=127.0.0.1')
-    child = ros.start('twinsight_bridge', 'bridge', '--ros-args', *parameters)
-    child.wait_for(' in Foxglove')
-    found = re.search(r'open (ws://\S+) in Foxglove', child.text())
-    assert found
-    return found[1]
+def start_bridge(ros: RosDomain) -> StartBridge:
+    """Return what starts a bridge in the test's ROS domain."""
+
+    def start(parameters: Mapping[str, object] = MappingProxyType({}), **environment: str) -> str:
+        given = {'port': 0, 'address': '127.0.0.1', **parameters}
+        arguments = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
+        child = ros.start('twinsight_bridge', 'bridge', '--ros-args', *arguments, **environment)
+        child.wait_for(' in Foxglove')
+        found = re.search(r'open (ws://\S+) in Foxglove', child.text())
+        assert found
+        return found[1]
+
+    return start
+
+
+@pytest.fixture
+def bridge_url(start_bridge: StartBridge) -> str:
+    """Return the address of a bridge that has its parameters of itself."""
+    return start_bridge()
