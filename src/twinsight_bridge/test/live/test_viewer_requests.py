@@ -5,6 +5,7 @@ import struct
 
 from ament_index_python.packages import get_package_share_directory
 from geometry_msgs.msg import PoseStamped
+from pytest_foxglove import FoxgloveViewer
 from pytest_ros import wait_until
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
@@ -197,6 +198,23 @@ def test_the_connection_graph(ros, bridge):
         return published.get('/image'), seen.get('/image'), served.get('/flash')
 
     wait_until(lambda: edges() == (['/camera'], ['/detector'], ['/camera']))
+
+
+def test_viewers_that_come_and_go_stop_nothing(ros, bridge):
+    node = ros.node('planner')
+    node.declare_parameter('speed', 0.0)
+    publisher = node.create_publisher(String, '/chatter', 10)
+    ros.serve(node)
+    steady = bridge.viewer()
+    steady.subscribe('/chatter')
+    wait_until(publisher.get_subscription_count)
+    for number in range(60):
+        with FoxgloveViewer(bridge.url) as viewer:
+            viewer.send(op='subscribeConnectionGraph')
+            viewer.send(op='subscribeParameterUpdates', parameterNames=['/planner.speed'])
+            node.set_parameters([Parameter('speed', value=float(number))])
+    publisher.publish(String(data='still there'))
+    wait_until(lambda: steady.of('/chatter'))
 
 
 def test_assets_of_packages_and_nothing_else(bridge, start_bridge):

@@ -15,15 +15,9 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from twinsight_bridge.commands.ros_node import RosNode
+from twinsight_bridge.live.ros_call import KNOWN_S
 
 _DEPTH = 10
-_KNOWN_S = 0.25
-"""
-So long after it was made a client is asked with first.
-
-It finds the server before the server finds it. A server that answers meanwhile waits 0.1 s in
-Fast DDS, then the answer is lost.
-"""
 
 _Key = tuple[str, str, Any]
 
@@ -71,7 +65,7 @@ class Endpoints:
         """Give a client of a service."""
         make = self.ros.node.create_client
         key = service, 'service', cls
-        async with self._used(key, lambda: make(cls, service), _KNOWN_S) as found:
+        async with self._used(key, lambda: make(cls, service), KNOWN_S) as found:
             yield found
 
     @asynccontextmanager
@@ -82,7 +76,7 @@ class Endpoints:
         node = self.ros.node
         key = action, 'action', cls
         async with self._used(
-            key, lambda: ActionClient(node, cls, action), _KNOWN_S
+            key, lambda: ActionClient(node, cls, action), KNOWN_S
         ) as found:
             yield found
 

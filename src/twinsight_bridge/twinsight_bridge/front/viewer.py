@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 import json
 import logging
@@ -30,12 +30,8 @@ _REPORT_PERIOD_S = 2.0
 
 _log = logging.getLogger(__name__)
 
-Gate = Callable[[dict[str, Any]], Awaitable[str]]
-"""
-Is awaited before a viewer's request goes on, so that the answer to it is at hand.
-
-Returns what the viewer is warned of, or nothing.
-"""
+Handler = Callable[['Viewer', dict[str, Any]], Awaitable[None]]
+"""Answers a viewer's request, which then does not go to the server."""
 
 
 class Source(Protocol):
@@ -53,16 +49,18 @@ class Server:
     """
     What a viewer looks at.
 
-    port     where it listens, on loopback
-    latched  ids of the channels whose last message is not left out, however slow a viewer is
-    gates    by the op of the viewer's requests that need something first
-    source   where messages come from if not from the server
+    port      where it listens, on loopback
+    latched   ids of the channels whose last message is not left out, however slow a viewer is
+    handlers  by the op of the requests that do not go to the server
+    source    where messages come from if not from the server
+    on_leave  is called when a viewer has gone
     """
 
     port: int
     latched: Container[int] = ()
-    gates: dict[str, Gate] = field(default_factory=dict)
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
     source: Source | None = None
+    on_leave: Callable[[Viewer], object] = lambda _: None
 
 
 class Viewer:
@@ -83,7 +81,7 @@ class Viewer:
         self._wakeup = asyncio.Event()
         self._progress = time.monotonic()
         self._channels: dict[int, int] = {}
-        self._gated: set[asyncio.Task[None]] = set()
+        self._handled: set[asyncio.Task[None]] = set()
 
     async def relay(self, down: web.WebSocketResponse, up: ClientWebSocketResponse[bool]) -> None:
         """Relay until one side closes; the caller closes both."""
@@ -103,14 +101,25 @@ class Viewer:
         finally:
             for flow in tuple(self._channels):
                 self._end(flow)
-            for each in (*tasks, *self._gated):
+            for each in (*tasks, *self._handled):
                 each.cancel()
-            await asyncio.gather(*tasks, *self._gated, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._handled, return_exceptions=True)
+            self._server.on_leave(self)
 
     def give(self, flow: int, frame: bytes, keep_latest: bool) -> None:
         """Take a message of a subscription for the viewer."""
         self.outgoing.add(flow, frame, time.monotonic_ns(), keep_latest)
         self._wakeup.set()
+
+    def tell(self, text: str) -> None:
+        """Take JSON for the viewer, which is sent before messages."""
+        self.outgoing.add_control(text)
+        self._wakeup.set()
+
+    def warn(self, text: str) -> None:
+        """Show the viewer a warning."""
+        _log.warning(f'{self.name}: {text}')
+        self.tell(protocol.status_warning(text))
 
     async def _from_server(self, up: ClientWebSocketResponse[bool]) -> None:
         acknowledge = _acknowledge_at_once(up)
@@ -180,25 +189,22 @@ class Viewer:
         elif operation == 'unsubscribe':
             for flow in _integers(request.get('subscriptionIds')):
                 self._end(flow)
-        gate = self._server.gates.get(operation) if isinstance(operation, str) else None
-        if gate is None:
+        handler = self._server.handlers.get(operation) if isinstance(operation, str) else None
+        if handler is None:
             return await up.send_str(text)
-        task = asyncio.create_task(self._pass_gate(gate, request, text, up))
-        self._gated.add(task)
-        task.add_done_callback(self._gated.discard)
-        if len(self._gated) > protocol.MOST_REQUESTS:
-            await asyncio.wait(self._gated, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._handle(handler, request))
+        self._handled.add(task)
+        task.add_done_callback(self._handled.discard)
+        if len(self._handled) > protocol.MOST_REQUESTS:
+            await asyncio.wait(self._handled, return_when=asyncio.FIRST_COMPLETED)
         return None
 
-    async def _pass_gate(
-        self, gate: Gate, request: dict[str, Any], text: str, up: ClientWebSocketResponse[bool]
-    ) -> None:
-        warning = await gate(request)
-        if warning:
-            _log.warning(f'{self.name}: {warning}')
-            self.outgoing.add_control(protocol.status_warning(warning))
-            self._wakeup.set()
-        await up.send_str(text)
+    async def _handle(self, handler: Handler, request: dict[str, Any]) -> None:
+        try:
+            await handler(self, request)
+        except Exception as error:  # of one request; the viewer goes on with the others
+            _log.exception(f'{self.name}: {request.get("op")}')
+            self.warn(f'{request.get("op")} failed: {error}')
 
     def _subscribe(self, request: dict[str, Any]) -> None:
         given = request.get('subscriptions')
@@ -241,8 +247,7 @@ class Viewer:
             status = self.losses.news()
             if status:
                 _log.warning(f'{self.name}: {status}')
-                outgoing.add_control(protocol.status_warning(status, 'twinsight-loss'))
-                self._wakeup.set()
+                self.tell(protocol.status_warning(status, 'twinsight-loss'))
 
 
 def _parsed(text: str) -> dict[str, Any]:

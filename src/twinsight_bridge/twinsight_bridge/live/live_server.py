@@ -15,13 +15,15 @@ from rclpy.qos import qos_profile_parameter_events
 from rclpy.subscription import Subscription
 
 from twinsight_bridge.bridge_settings import BridgeSettings
-from twinsight_bridge.front.viewer import Gate, Server
+from twinsight_bridge.front.viewer import Handler, Server, Viewer
 from twinsight_bridge.live.assets import Assets
 from twinsight_bridge.live.client_publishing import ClientPublishing, ENCODINGS
-from twinsight_bridge.live.connection_graph import connection_graph
+from twinsight_bridge.live.connection_graph import ConnectionGraph, read_graph
 from twinsight_bridge.live.distribution import Distribution
+from twinsight_bridge.live.graph_feed import GraphFeed
 from twinsight_bridge.live.listener import Listener
 from twinsight_bridge.live.loss_watch import LossWatch
+from twinsight_bridge.live.parameter_feed import ParameterFeed
 from twinsight_bridge.live.parameters import LiveParameters
 from twinsight_bridge.live.services import LiveServices
 from twinsight_bridge.live.sim_time import SimTime
@@ -57,12 +59,12 @@ class LiveServer:
         self._topics = LiveTopics(
             node, context, settings, self._taker, self._distribution, log_time
         )
-        self._parameters = LiveParameters(node, settings)
+        self._parameters = ParameterFeed(
+            LiveParameters(node, settings), self._follow_parameters
+        )
+        self._graph = GraphFeed(self._read_graph)
         self._services = LiveServices(node, settings, loop)
         publishing = ClientPublishing(node, settings, self._tell)
-        self._listener = Listener(
-            loop, self._topics, self._parameters, publishing, self._watching_changed
-        )
         has = settings.capabilities
         capabilities = [kind for name, kind in _CAPABILITIES.items() if name in has]
         if self._sim_time:
@@ -70,15 +72,15 @@ class LiveServer:
         set_log_level('ERROR')  # what it warns of, the front says, with the viewer's name
         self._sdk = start_server(
             name='TwinSight', host='127.0.0.1', port=0, context=context,
-            capabilities=capabilities, server_listener=self._listener,
+            capabilities=capabilities,
+            server_listener=Listener(loop, self._topics, publishing),
             supported_encodings=ENCODINGS,
             asset_handler=Assets(settings.asset_uri_allowlist).read if 'assets' in has else None,
         )
-        gates: dict[str, Gate] = {}
-        if 'parameters' in has:
-            gates = {'getParameters': self._parameters.fetch,
-                     'setParameters': self._parameters.change}
-        self._server = Server(self._sdk.port, gates=gates, source=self._distribution)
+        self._server = Server(
+            self._sdk.port, handlers=self._handlers(), source=self._distribution,
+            on_leave=self._leave,
+        )
         self._events: Subscription[ParameterEvent] | None = None
         self._following: asyncio.Task[None] | None = None
         self._loop = loop
@@ -117,7 +119,6 @@ class LiveServer:
             self._following = None
         if self._sim_time:
             self._sim_time.follow(False)
-        self._listener.stop_watching()
 
     async def _follow(self) -> None:
         graph_at = 0.0
@@ -129,21 +130,41 @@ class LiveServer:
                 _log.warning(news)
                 self._sdk.publish_status(news, StatusLevel.Warning, 'twinsight-bridge')
             now = self._loop.time()
-            if self._listener.watches_graph and now >= graph_at:
+            if self._graph.is_watched and now >= graph_at:
                 graph_at = now + _GRAPH_PERIOD_S
-                await self._loop.run_in_executor(None, self._tell_graph)
+                self._graph.publish(await self._loop.run_in_executor(None, self._read_graph))
 
-    def _tell_graph(self) -> None:
-        graph = connection_graph(self._node, self._settings.include_hidden)
-        self._sdk.publish_connection_graph(graph)
+    def _handlers(self) -> dict[str, Handler]:
+        has, parameters, graph = self._settings.capabilities, self._parameters, self._graph
+        handlers: dict[str, Handler] = {}
+        if 'parameters' in has:
+            handlers |= {'getParameters': parameters.get, 'setParameters': parameters.set}
+        if 'parametersSubscribe' in has:
+            handlers |= {
+                'subscribeParameterUpdates': parameters.subscribe,
+                'unsubscribeParameterUpdates': parameters.unsubscribe,
+            }
+        if 'connectionGraph' in has:
+            handlers |= {
+                'subscribeConnectionGraph': graph.subscribe,
+                'unsubscribeConnectionGraph': graph.unsubscribe,
+            }
+        return handlers
+
+    def _leave(self, viewer: Viewer) -> None:
+        self._parameters.leave(viewer)
+        self._graph.leave(viewer)
+
+    def _read_graph(self) -> ConnectionGraph:
+        return read_graph(self._node, self._settings.include_hidden)
 
     def _update(self) -> None:
         self._topics.update()
         if 'services' in self._settings.capabilities:
             self._services.update(self._sdk)
 
-    def _watching_changed(self) -> None:
-        wanted = self._listener.watches_parameters
+    def _follow_parameters(self) -> None:
+        wanted = self._parameters.is_watched
         if wanted and self._events is None:
             self._events = self._node.create_subscription(
                 ParameterEvent, '/parameter_events', self._parameter_event,
@@ -155,12 +176,7 @@ class LiveServer:
 
     def _parameter_event(self, event: ParameterEvent) -> None:
         """Bring what the executor got into the event loop."""
-        self._loop.call_soon_threadsafe(self._publish_parameters, event)
-
-    def _publish_parameters(self, event: ParameterEvent) -> None:
-        changed = self._parameters.changed(event)
-        if changed:
-            self._sdk.publish_parameter_values(changed)
+        self._loop.call_soon_threadsafe(self._parameters.changed, event)
 
     def _tell_time(self, now_ns: int) -> None:
         self._sdk.broadcast_time(now_ns)

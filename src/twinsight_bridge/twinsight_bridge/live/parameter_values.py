@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
-from foxglove import Parameter
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rclpy.parameter import parameter_value_to_python
 
@@ -35,14 +35,23 @@ _ARRAY_OF = {
 }
 
 
-def shown(name: str, value: ParameterValue) -> Parameter:
-    """Return a ROS parameter as viewers see it; one that is not set has no value."""
+def shown(name: str, value: ParameterValue) -> dict[str, Any]:
+    """Return a ROS parameter as the viewers' JSON has it; what JSON cannot tell is null."""
     if value.type == ParameterType.PARAMETER_BYTE_ARRAY:
-        return Parameter(name, value=b''.join(value.byte_array_value))
-    python = parameter_value_to_python(value)
-    if python is None or isinstance(python, (bool, int, float, str)):
-        return Parameter(name, value=python)
-    return Parameter(name, value=[*python])
+        content = base64.b64encode(b''.join(value.byte_array_value)).decode()
+        return {'name': name, 'value': content, 'type': 'byte_array'}
+    python: Any = parameter_value_to_python(value)
+    if value.type == ParameterType.PARAMETER_DOUBLE:
+        return {'name': name, 'value': _finite(python), 'type': 'float64'}
+    if value.type == ParameterType.PARAMETER_DOUBLE_ARRAY:
+        return {'name': name, 'value': [*map(_finite, python)], 'type': 'float64_array'}
+    if value.type in _ARRAYS:
+        return {'name': name, 'value': list(python)}
+    return {'name': name, 'value': python}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def given(value: Any, kind: str | None, declared: int) -> ParameterValue:

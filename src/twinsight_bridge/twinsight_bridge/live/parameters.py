@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import logging
 import time
 from typing import Any
 
-from foxglove import Parameter
 from rcl_interfaces.msg import ParameterEvent, ParameterType, ParameterValue
 from rclpy.node import Node
 
@@ -29,10 +28,10 @@ Name = tuple[str, str]
 
 class LiveParameters:
     """
-    Keeps what is known of parameters, so that the viewers' server is answered at once.
+    Asks the nodes for their parameters, and keeps what is known.
 
-    A viewer's request goes through fetch() or change() first: nobody but that viewer waits for
-    a node that is slow. Viewers know a parameter as ``/node.parameter``.
+    Viewers know a parameter as ``/node.parameter``. Only what asks for a node that is slow waits
+    for it.
     """
 
     def __init__(self, node: Node, settings: BridgeSettings) -> None:
@@ -44,7 +43,7 @@ class LiveParameters:
         self._values: dict[Name, ParameterValue] = {}
         self._silent_until: dict[str, float] = {}
 
-    def known(self, names: Iterable[str]) -> list[Parameter]:
+    def known(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return parameters by the viewers' names, or all where none is named."""
         wanted = set(names)
         return [
@@ -54,31 +53,26 @@ class LiveParameters:
             and _shown_name(name) in (wanted or self._allowed)
         ]
 
-    async def fetch(self, request: dict[str, Any]) -> str:
-        """Bring up to date what a viewer's ``getParameters`` asks for; return nothing."""
-        names = _texts(request.get('parameterNames'))
+    async def fetch(self, names: Sequence[str]) -> None:
+        """Bring up to date what is known of some parameters, or of all where none is named."""
         self._find_nodes()
         if not names:
             await self._at_once(self._fetch_all(each) for each in self._nodes)
-            return ''
+            return
         wanted: dict[str, list[str]] = {}
         for name in names:
             owner, parameter = self._split(name)
             if name in self._allowed and owner in self._nodes:
                 wanted.setdefault(owner, []).append(parameter)
         await self._at_once(self._fetch(*each) for each in wanted.items())
-        return ''
 
-    async def change(self, request: dict[str, Any]) -> str:
-        """Do what a viewer's ``setParameters`` asks for; return what could not be done."""
-        given = request.get('parameters')
+    async def change(self, given: Sequence[dict[str, Any]]) -> str:
+        """Set parameters, each with ``name``, ``value``, ``type``; return what was not done."""
         problems: list[str] = []
         wanted: dict[str, dict[str, ParameterValue]] = {}
         self._find_nodes()
-        for each in given if isinstance(given, list) else ():
-            name = each.get('name') if isinstance(each, dict) else None
-            if not isinstance(name, str):
-                continue
+        for each in given:
+            name = each['name']
             owner, parameter = self._split(name)
             if name not in self._allowed or owner not in self._nodes:
                 problems.append(f'{name}: no such parameter, or param_whitelist leaves it out')
@@ -93,7 +87,7 @@ class LiveParameters:
             problems += await self._change(owner, values)
         return '; '.join(problems)
 
-    def changed(self, event: ParameterEvent) -> list[Parameter]:
+    def changed(self, event: ParameterEvent) -> list[dict[str, Any]]:
         """Take in what a node says of its parameters; return them as viewers know them."""
         for each in event.deleted_parameters:
             self._values.pop((event.node, each.name), None)
@@ -167,7 +161,3 @@ class LiveParameters:
 
 def _shown_name(name: Name) -> str:
     return f'{name[0]}.{name[1]}'
-
-
-def _texts(value: object) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
