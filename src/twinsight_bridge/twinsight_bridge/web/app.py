@@ -31,6 +31,7 @@ from twinsight_bridge.web.errors import add_error_handlers
 from twinsight_bridge.web.known_parameters import refuse_unknown_parameters
 from twinsight_bridge.web.live_hub import LiveHub
 from twinsight_bridge.web.middleware import BodyLimit, NoSniff
+from twinsight_bridge.web.page import routes as page
 from twinsight_bridge.web.stores import opened, StoreAddresses
 
 BODY_BYTES = 1_000_000
@@ -61,7 +62,7 @@ _TAGS = [
 ]
 _PARTS = (
     robots, live, missions, topics, coverage, records, record_content, metrics, metric_names,
-    events, remote_file, health,
+    events, remote_file, health, page,
 )
 _EXPOSED = (
     'Accept-Ranges', 'Content-Range', 'Content-Length', 'Content-Location', 'ETag', 'Location',

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -77,7 +78,9 @@ def _is_allowed(websocket: WebSocket) -> bool:
     """Return whether the page that asks may: browsers leave that to the server."""
     origins = websocket.app.state.settings.origins
     origin = websocket.headers.get('origin')
-    return origin is None or '*' in origins or origin in origins
+    if origin is None or '*' in origins or origin in origins:
+        return True
+    return urlsplit(origin).netloc == websocket.headers.get('host')  # the page of this server
 
 
 async def _send(websocket: WebSocket, outbox: Outbox, stores: Stores) -> None:

@@ -1,0 +1,1 @@
+"""The landing page: what operators see in a browser."""
