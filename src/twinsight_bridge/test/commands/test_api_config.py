@@ -73,7 +73,8 @@ def test_with_a_token_only_who_has_it_may_act(start_api):
 
 def test_a_wrong_configuration_is_one_line(tmp_path):
     file = tmp_path / 'api.yaml'
-    file.write_text('/**:\n  ros__parameters:\n    commands: {stop: {topik: /x, topic: /x, type: std_msgs/msg/Empty}}\n')
+    command = '{topik: /x, topic: /x, type: std_msgs/msg/Empty}'
+    file.write_text(f'/**: {{ros__parameters: {{commands: {{stop: {command}}}}}}}')
     done = subprocess.run(
         [sys.executable, '-m', 'twinsight_bridge.api', '--port', '0', '--config', str(file)],
         capture_output=True, text=True, timeout=30, env={**os.environ, **NO_REDIS},
