@@ -78,8 +78,16 @@ class NodeProgram:
             rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
             node = self.make(ros)
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        node.begin()
+        try:
+            executor.add_node(node)
+            node.begin()
+            return self._work(node, executor, stop)
+        finally:
+            executor.shutdown()  # left to the end of Python, it may come after that of ROS
+
+    def _work(
+        self, node: RunningNode, executor: SingleThreadedExecutor, stop: threading.Event
+    ) -> int:
         spin_at = 0.0
         complete = False
         try:
