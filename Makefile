@@ -12,6 +12,8 @@ SHELL := /bin/sh
 BARE := tools/bare
 INSIDE := tools/env
 
+SIDE_BY_SIDE := src/twinsight_bridge src/twinsight_store
+
 # Each package is a root of its own for mypy, or their setup.py files would meet under one name.
 blank := $(subst ,, )
 MYPY_ROOTS := tools:$(subst $(blank),:,$(wildcard src/*))
@@ -37,13 +39,13 @@ demo:  ## record, store and replay a robot; BAG=path takes a bag instead of the 
 
 test:  ## run all tests; ARGS='-k name' goes to pytest
 	@$(BARE) set_up --dev
-	@# The packages' tests mostly wait, for servers and nodes, so they run two files at a time. Those
-	@# of the tools start whole programs, and one of them has to end before the next.
+	@# Those of the stores and of the bridge mostly wait for servers, so they run two files at a time.
+	@# In the others nodes run, and time counts.
 	@# pytest's 5 is "no test was selected", which is right in one of the runs where ARGS selects.
 	@run() { $(INSIDE) .venv/bin/python -m pytest "$$@" $(ARGS); }; \
-	  run -n 2 --dist loadfile src; packages=$$?; \
-	  run tools; tools=$$?; \
-	  case $$packages$$tools in \
+	  run -n 2 --dist loadfile $(SIDE_BY_SIDE); servers=$$?; \
+	  run $(filter-out $(SIDE_BY_SIDE),$(wildcard src/*)) tools; nodes=$$?; \
+	  case $$servers$$nodes in \
 	    00|05|50) ;; \
 	    55) echo "make test: ARGS selects no test: $$ARGS" >&2; exit 1 ;; \
 	    *) exit 1 ;; \

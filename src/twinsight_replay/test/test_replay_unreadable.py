@@ -92,7 +92,9 @@ def test_messages_of_a_type_that_is_not_installed_are_counted_as_not_published(
 ):
     strange, count = channel('/strange', 'strange_msgs/msg/Thing'), 60_000
     store([(strange, START_NS + n * 100_000, text(n)) for n in range(count)])
-    playing = operator.start('--rate', 'inf')
+    playing = operator.start('--rate', 'inf', '--start-paused')
+    operator.wait_for(ReplayStatus.PAUSED)  # without a topic it waits for no subscriber
+    operator.ask('resume')
     assert playing.end(60) == 1, playing.text()
     operator.settle()
     assert {each.published for each in operator.messages('/replay/status')} == {0}
