@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-import logging
 import threading
 
 from rclpy.context import Context
@@ -13,8 +12,6 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from twinsight_bridge.live.raw_subscription import RawSubscription
 
 _FOREVER = -1
-
-_log = logging.getLogger(__name__)
 
 
 class Taker:
