@@ -81,8 +81,7 @@ def _run(arguments: list[str]) -> int:
 
 async def _serve(node: Node, settings: BridgeSettings, use_sim_time: bool) -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    _stop_on_signals(asyncio.get_running_loop(), stopped)
     live = LiveServer(node, settings, use_sim_time)
     front = Front(settings, live.viewer)
     sessions = Sessions(SessionRules(
@@ -99,6 +98,17 @@ async def _serve(node: Node, settings: BridgeSettings, use_sim_time: bool) -> No
         await front.stop()
         await sessions.aclose()
         await live.stop()
+
+
+def _stop_on_signals(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    """End in good order, also where a second signal comes, as ros2 launch sends it, meanwhile."""
+
+    def stop(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stopped.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)  # those of the loop would end with it
 
 
 def _host(address: str) -> str:

@@ -1,6 +1,8 @@
 """The bridge over real DDS: what a viewer sees of topics that live, come and go."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 import urllib.request
@@ -203,6 +205,14 @@ def test_older_viewers_connect_and_others_are_told_why_not(bridge):
     except urllib.error.HTTPError as error:
         assert error.code == 426
         assert 'Open ws://127.0.0.1' in error.read().decode()
+
+
+def test_a_second_signal_does_not_spoil_the_end(ros, bridge):
+    bridge.viewer()
+    for _ in range(2):  # as ros2 launch does after a terminal did
+        os.kill(bridge.child.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert bridge.child.end(20) == 0, bridge.child.text()
 
 
 def test_a_wrong_parameter_is_said_in_one_line(ros):
