@@ -224,9 +224,10 @@ def test_while_a_store_is_away_the_time_stands_and_nothing_is_lost_or_hurried(
     ('store silent', signal.SIGINT), ('database killed', signal.SIGTERM),
 ], indirect=['victim'])
 def test_while_a_store_is_away_it_can_be_interrupted(operator, victim, number):
-    playing = operator.start(*AT_ONCE, *BARELY_AHEAD, **victim.env)
-    wait_until_played(operator, 0)
+    playing = operator.start(*AT_ONCE, *BARELY_AHEAD, '--start-paused', **victim.env)
+    operator.wait_for(ReplayStatus.PAUSED)  # or it might have read all before the store is away
     victim.fail()
+    operator.ask('resume')
     wait_until_it_stands(operator)
     assert playing.end(10, ask=number) == 130, playing.text()
     assert 'Traceback' not in playing.text()
