@@ -18,6 +18,7 @@ from twinsight_bridge.web.app import ApiSettings, create_app
 from twinsight_bridge.web.stores import StoreAddresses
 from twinsight_store.errors import ConfigurationError, TwinsightError
 from twinsight_store.exit_code import exit_code_of
+from twinsight_store.freed_memory import keep_freed_memory
 from twinsight_store.layout import DEFAULT_BUCKET
 from twinsight_store.parameters import parameter_files
 from twinsight_store.ros_arguments import split_arguments
@@ -98,6 +99,7 @@ def _run(arguments: Sequence[str]) -> int:
         tuple(options.allow_origin) or ('*',),
         **_acting(options.config, ros),
     )
+    keep_freed_memory()
     logging.basicConfig(format='api: %(message)s', level=logging.WARNING)
     with _listening(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]

@@ -26,6 +26,7 @@ from twinsight_bridge.node_log import NodeLog
 from twinsight_bridge.playback.sessions import SessionRules, Sessions
 from twinsight_bridge.playback.viewing import Viewing
 from twinsight_store.exit_code import exit_code_of
+from twinsight_store.freed_memory import keep_freed_memory
 from twinsight_store.parameters import validated
 from twinsight_store.ros_arguments import ros_argument_errors, split_arguments
 
@@ -54,6 +55,7 @@ def _run(arguments: list[str]) -> int:
         prog='bridge', description=(__doc__ or '').strip(), epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(own)
+    keep_freed_memory()
     with ros_argument_errors():
         rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
         node = Node(

@@ -18,13 +18,13 @@ from rclpy.timer import Timer
 
 from twinsight_recorder.mission.channel import TOPIC as MISSION_TOPIC
 from twinsight_recorder.node_program import NodeProgram, RunningNode, summary_console
-from twinsight_recorder.raw.allocator import keep_freed_memory
 from twinsight_recorder.raw.control import Control
 from twinsight_recorder.raw.recording import Mode, Recording
 from twinsight_recorder.raw.settings import RecorderSettings
 from twinsight_recorder.raw.status import StatusReport
 from twinsight_recorder.raw.summary import is_complete, print_summary
 from twinsight_store.errors import ConfigurationError
+from twinsight_store.freed_memory import keep_freed_memory
 from twinsight_store.parameters import validated
 
 _EXAMPLE = """examples:

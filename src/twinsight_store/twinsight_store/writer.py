@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, AsyncExitStack
 import json
+import logging
 import time
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ _IDENTITY = (
     label.ROBOT, label.MISSION, label.CHANNEL,
     label.RECEIVE_NS, label.PUBLISH_NS, label.SEQUENCE,
 )
+
+
+_log = logging.getLogger(__name__)
 
 
 class Refusal(NamedTuple):
@@ -146,7 +150,7 @@ class StoreWriter:
         """
         Store what has to be known to read the channel's messages.
 
-        Where the store has no room for it, the next call tries again.
+        Where the store refuses it, the next call tries again.
         """
         if (entry, channel.id) in self._described:
             return
@@ -164,8 +168,11 @@ class StoreWriter:
             )
         with store_errors(self._settings):
             errors = await self._bucket.write_record_batch(batch)
-        if not errors:
+        refused = next((error for each in errors.values() for error in each.values()), None)
+        if refused is None:
             self._described.add((entry, channel.id))
+        elif refused.status_code not in _CONCERNS_ALL:  # what the messages meet too, and say
+            _log.warning(f'{entry}: the description of {channel.topic} was refused: {refused}')
 
     @asynccontextmanager
     async def _turn(self, entries: Iterable[str]) -> AsyncIterator[None]:
