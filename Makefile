@@ -12,8 +12,6 @@ SHELL := /bin/sh
 BARE := tools/bare
 INSIDE := tools/env
 
-SIDE_BY_SIDE := src/twinsight_bridge src/twinsight_store
-
 # Each package is a root of its own for mypy, or their setup.py files would meet under one name.
 blank := $(subst ,, )
 MYPY_ROOTS := tools:$(subst $(blank),:,$(wildcard src/*))
@@ -39,13 +37,13 @@ demo:  ## record, store and replay a robot; BAG=path takes a bag instead of the 
 
 test:  ## run all tests; ARGS='-k name' goes to pytest
 	@$(BARE) set_up --dev
-	@# Those of the stores and of the bridge mostly wait for servers, so they run two files at a time.
-	@# In the others nodes run, and time counts.
-	@# pytest's 5 is "no test was selected", which is right in one of the runs where ARGS selects.
+	@# Those of the packages mostly wait, so they run two files at a time; those of the tools change
+	@# what a checkout has only one of. pytest's 5 is "no test was selected", which is right in one of
+	@# the two runs where ARGS selects.
 	@run() { $(INSIDE) .venv/bin/python -m pytest "$$@" $(ARGS); }; \
-	  run -n 2 --dist loadfile $(SIDE_BY_SIDE); servers=$$?; \
-	  run $(filter-out $(SIDE_BY_SIDE),$(wildcard src/*)) tools; nodes=$$?; \
-	  case $$servers$$nodes in \
+	  run -n 2 --dist loadfile src; packages=$$?; \
+	  run tools; tools=$$?; \
+	  case $$packages$$tools in \
 	    00|05|50) ;; \
 	    55) echo "make test: ARGS selects no test: $$ARGS" >&2; exit 1 ;; \
 	    *) exit 1 ;; \
