@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, ExitStack, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 import itertools
-import json
 import os
 from pathlib import Path
 import struct
@@ -18,9 +17,8 @@ import uuid
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_socket
-from websockets.typing import Subprotocol
+from pytest_foxglove import FoxgloveViewer
+from pytest_ros import wait_until
 
 from twinsight_bridge.front.front import Front
 from twinsight_bridge.front.settings import FrontSettings
@@ -58,7 +56,6 @@ IDL: std_msgs/msg/String
 module std_msgs { module msg { struct String { string data; }; }; };
 """
 
-_PATIENCE_S = 10.0
 _QUIET_S = 0.15
 
 T = TypeVar('T')
@@ -213,42 +210,33 @@ class Seen(NamedTuple):
     at_s: float
 
 
-class Viewer:
-    """A viewer: it speaks the Foxglove WebSocket protocol, with bytes made and read by hand."""
+class Viewer(FoxgloveViewer):
+    """
+    A viewer that has the controls of playback.
+
+    frames  messages, states and times of the server (ns) in the order in which they came
+    """
 
     def __init__(self, url: str) -> None:
-        self._open = ExitStack()
-        self._socket = self._open.enter_context(connect_socket(
-            url, subprotocols=[Subprotocol('foxglove.sdk.v1')], max_size=None, compression=None,
-        ))
-        self.info: dict[str, Any] = {}
-        self.channels: dict[str, dict[str, Any]] = {}
         self.frames: list[State | Seen | int] = []
-        self.statuses: list[dict[str, Any]] = []
-        self.is_connected = True
-        self._subscribed: dict[int, str] = {}
         self._requests = itertools.count(1)
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._receive)
-        self._thread.start()
-        self.wait(lambda: self.info and (self.channels or self.statuses))
+        super().__init__(url)
+        wait_until(lambda: self.told_of('serverInfo') and (self.channels or self.statuses))
 
-    def close(self) -> None:
-        self._open.close()
-        self._thread.join()
+    @property
+    def info(self) -> dict[str, Any]:
+        """Return what the server says of itself."""
+        return self.told_of('serverInfo')[0]
 
-    def subscribe(self, *topics: str) -> None:
-        given = [
-            {'id': len(self._subscribed) + number, 'channelId': self.channels[topic]['id']}
-            for number, topic in enumerate(topics)
-        ]
-        self._subscribed |= {each['id']: topic for each, topic in zip(given, topics, strict=True)}
-        self._socket.send(json.dumps({'op': 'subscribe', 'subscriptions': given}))
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        """Return what the server shows to the operator."""
+        return self.told_of('status')
 
     def request(self, command: int, seek_ns: int | None = None, rate: float = 1.0) -> State:
         """Ask for something; return the answer."""
         number = f'request {next(self._requests)}'
-        self._socket.send(struct.pack(
+        self.socket.send(struct.pack(
             '<BBfBQI', 3, command, rate, seek_ns is not None, seek_ns or 0, len(number)
         ) + number.encode())
         return self.state(lambda state: state.request == number)
@@ -261,16 +249,17 @@ class Viewer:
             found[:] = [s for s in self.frames if isinstance(s, State) and wanted(s)][:1]
             return bool(found)
 
-        self.wait(look)
+        wait_until(look)
         return found[0]
 
     def messages(self, *topics: str) -> list[Seen]:
+        """Return the messages, of all topics where none is named."""
         return [
             each for each in list(self.frames)
             if isinstance(each, Seen) and (not topics or each.topic in topics)
         ]
 
-    def got(self, *topics: str) -> list[tuple[str, int, bytes]]:
+    def recorded(self, *topics: str) -> list[tuple[str, int, bytes]]:
         """Return topic, time and bytes of the messages, as Drive.of() has them."""
         return [each[:3] for each in self.messages(*topics)]
 
@@ -291,39 +280,12 @@ class Viewer:
             count = len(self.messages())
             time.sleep(_QUIET_S)
 
-    def wait(self, wanted: Callable[[], object]) -> None:
-        end_s = time.monotonic() + _PATIENCE_S
-        with self._changed:
-            while not wanted():
-                assert time.monotonic() < end_s, f'last came {self.frames[-3:]}, {self.statuses}'
-                self._changed.wait(0.05)
-
-    def _receive(self) -> None:
-        with suppress(ConnectionClosed):
-            for frame in self._socket:
-                with self._changed:
-                    self._take(frame)
-                    self._changed.notify_all()
-        with self._changed:
-            self.is_connected = False
-            self._changed.notify_all()
-
-    def _take(self, frame: str | bytes) -> None:
-        if isinstance(frame, str):
-            told = json.loads(frame)
-            if told['op'] == 'serverInfo':
-                self.info = told
-            elif told['op'] == 'advertise':
-                self.channels |= {each['topic']: each for each in told['channels']}
-            elif told['op'] == 'status':
-                self.statuses.append(told)
-        elif frame[0] == 1:
-            _, subscription, log_ns = struct.unpack_from('<BIQ', frame)
-            self.frames.append(Seen(
-                self._subscribed[subscription], log_ns, frame[13:], time.monotonic()
-            ))
+    def _binary(self, frame: bytes) -> None:
+        super()._binary(frame)
+        if frame[0] == 1:
+            self.frames.append(Seen(*self.got[-1], time.monotonic()))
         elif frame[0] == 2:
-            self.frames.append(struct.unpack_from('<xQ', frame)[0])
+            self.frames.append(self.times[-1])
         elif frame[0] == 5:
             status, time_ns, rate, did_seek, _ = struct.unpack_from('<xBQfBI', frame)
             self.frames.append(State(status, time_ns, rate, bool(did_seek), frame[19:].decode()))

@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_bridge.playback.errors import (
     NoSessionError,
@@ -27,13 +27,6 @@ from twinsight_store.errors import (
 from twinsight_store.selection import Selection
 
 SECOND = 1_000_000_000
-
-
-def wait_until(wanted, timeout_s=10.0):
-    end_s = time.monotonic() + timeout_s
-    while not wanted():
-        assert time.monotonic() < end_s, 'it did not happen'
-        time.sleep(0.02)
 
 
 def test_metrics_and_alerts_are_channels(drive, history, new_bridge):
@@ -92,7 +85,7 @@ def test_joining_and_limits(drive, new_bridge):
         with pytest.raises(SessionLimitError, match=r'1 replay sessions run.*max_sessions 1'):
             bridge.open(robot='robot_05')
         bridge.ask(bridge.sessions.close('evening'))
-        viewer.wait(lambda: not viewer.is_connected)
+        wait_until(lambda: not viewer.is_open)
         with pytest.raises(NoSessionError, match="'evening': there is none"):
             bridge.ask(bridge.sessions.close('evening'))
 
@@ -102,7 +95,7 @@ def test_a_session_that_is_killed_is_over(drive, new_bridge, caplog, children_of
         session, viewer = bridge.watch('/odom', robot='robot_05', session='evening')
         reading = children_of(session.pid)
         os.kill(session.pid, signal.SIGKILL)
-        viewer.wait(lambda: not viewer.is_connected)
+        wait_until(lambda: not viewer.is_open)
         wait_until(lambda: bridge.sessions.describe() == [])
         said = [each.message for each in caplog.records if each.levelno == logging.ERROR]
         assert said == [

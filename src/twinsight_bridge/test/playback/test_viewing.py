@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from pytest_ros import wait_until
 
 PLAY, PAUSE = 0, 1
 PLAYING, PAUSED, BUFFERING, ENDED = range(4)
@@ -28,7 +29,7 @@ def viewer(shared, drive):
     viewer = shared.look_at(session)
     viewer.subscribe(*TOPICS)
     begin = viewer.request(PAUSE, drive.at_ns(0))
-    viewer.wait(lambda: numbers(viewer.since(begin)) == [0])
+    wait_until(lambda: numbers(viewer.since(begin)) == [0])
     viewer.frames.clear()
     yield viewer
     shared.disconnect()
@@ -39,7 +40,7 @@ def test_a_viewer_gets_all_that_was_recorded(shared, drive):
     end = viewer.state(lambda state: state.status == ENDED)
     viewer.settle()
     for topic in TOPICS:
-        assert viewer.got(topic) == drive.of(topic)
+        assert viewer.recorded(topic) == drive.of(topic)
     assert viewer.info['capabilities'] == ['playbackControl', 'time']
     assert viewer.info['dataStartTime'] == {'sec': drive.start_ns // SECOND, 'nsec': 0}
     assert abs(end.time_ns - drive.at_ns(drive.count)) < 0.1 * SECOND
@@ -58,7 +59,7 @@ def test_a_viewer_gets_all_that_was_recorded(shared, drive):
 
 def test_pause_and_play(viewer, drive):
     viewer.request(PLAY, rate=4.0)
-    viewer.wait(lambda: len(numbers(viewer.messages())) > 50)
+    wait_until(lambda: len(numbers(viewer.messages())) > 50)
     paused = viewer.request(PAUSE, rate=4.0)
     assert (paused.status, paused.did_seek) == (PAUSED, False)
     viewer.settle()
@@ -68,7 +69,7 @@ def test_pause_and_play(viewer, drive):
     last = numbers(viewer.messages())[-1]
     assert drive.at_ns(last) <= paused.time_ns < drive.at_ns(last + 1) + 0.5 * SECOND
     assert viewer.request(PLAY, rate=4.0).status == PLAYING
-    viewer.wait(lambda: len(numbers(viewer.messages())) > 150)
+    wait_until(lambda: len(numbers(viewer.messages())) > 150)
     seen = numbers(viewer.messages())
     assert seen == list(range(seen[0], seen[0] + len(seen)))
 
@@ -78,7 +79,7 @@ def test_seek_forward_and_back_while_it_plays(viewer, drive):
     for number in (300, 20, 250):
         state = viewer.request(PLAY, drive.at_ns(number))
         assert state.did_seek and state.time_ns == drive.at_ns(number)
-        viewer.wait(lambda state=state: len(numbers(viewer.since(state))) > 20)
+        wait_until(lambda state=state: len(numbers(viewer.since(state))) > 20)
         after = viewer.since(state)
         latched = [each for each in drive.of('/map', '/tf_static') if each[1] < state.time_ns]
         if number > 200:  # the second map is the one that holds; frames hold each for itself
@@ -94,7 +95,7 @@ def test_after_a_seek_nothing_of_before_comes(viewer, drive):
     for number in (30, 390, 40, 380, 50, 370) * 3:
         state = viewer.request(PLAY, drive.at_ns(number), rate=8.0)
         expected = [number - 1, number, number + 1]
-        viewer.wait(lambda s=state, e=expected: numbers(viewer.since(s))[:3] == e)
+        wait_until(lambda s=state, e=expected: numbers(viewer.since(s))[:3] == e)
 
 
 def test_a_seek_while_paused_shows_the_scene_of_that_time(viewer, drive):
@@ -115,7 +116,7 @@ def test_speed(viewer, drive):
     for rate in (8.0, 0.5):
         state = viewer.request(PLAY, drive.at_ns(50), rate)
         assert state.rate == rate
-        viewer.wait(lambda s=state, n=20 + 20 * rate: len(numbers(viewer.since(s))) > n)
+        wait_until(lambda s=state, n=20 + 20 * rate: len(numbers(viewer.since(s))) > n)
         viewer.request(PAUSE, rate=rate)
         seen = [each for each in viewer.since(state) if each.topic == '/odom'][10:]
         recorded_s = (seen[-1].log_ns - seen[0].log_ns) / SECOND
@@ -130,7 +131,7 @@ def test_the_end_and_playing_again(viewer, drive):
     again = viewer.request(PLAY, rate=4.0)
     assert (again.status, again.did_seek) == (PLAYING, True)
     assert again.time_ns < drive.at_ns(1) < end.time_ns
-    viewer.wait(lambda: numbers(viewer.since(again))[:3] == [0, 1, 2])
+    wait_until(lambda: numbers(viewer.since(again))[:3] == [0, 1, 2])
 
 
 def test_times_outside_of_what_was_recorded_mean_its_ends(viewer, drive):
@@ -146,21 +147,21 @@ def test_who_subscribes_late_gets_what_holds(viewer, shared, drive):
     viewer.request(PLAY, drive.at_ns(250))
     late = shared.look_at(shared.open(session='operator'))
     late.subscribe('/map', '/tf_static', '/camera')
-    late.wait(lambda: len(late.messages('/camera')) > 3)
-    assert late.got('/map') == drive.of('/map')[1:]
-    assert late.got('/tf_static') == drive.of('/tf_static')
+    wait_until(lambda: len(late.messages('/camera')) > 3)
+    assert late.recorded('/map') == drive.of('/map')[1:]
+    assert late.recorded('/tf_static') == drive.of('/tf_static')
     late.request(PAUSE)
     later = shared.look_at(shared.open(session='operator'))
     later.subscribe('/camera', '/odom')
-    later.wait(lambda: len(later.messages()) == 2)
-    assert later.got('/camera') == late.got('/camera')[-1:]
+    wait_until(lambda: len(later.messages()) == 2)
+    assert later.recorded('/camera') == late.recorded('/camera')[-1:]
     assert later.state(lambda state: state.status == PAUSED).time_ns >= drive.at_ns(250)
 
 
 def test_two_in_one_session_see_the_same(viewer, shared, drive):
     other = shared.look_at(shared.open(session='operator', robot='robot_05'))
     other.subscribe('/odom')
-    other.wait(lambda: numbers(other.messages()) == [0])  # what holds, as it stands still
+    wait_until(lambda: numbers(other.messages()) == [0])  # what holds, as it stands still
     state = viewer.request(PLAY, drive.at_ns(100), 8.0)
     heard = other.state(lambda each: each.did_seek)
     assert heard.time_ns == state.time_ns
@@ -176,10 +177,10 @@ def test_operators_without_a_name_have_a_session_each(shared, drive):
     second, two = shared.watch('/odom', robot='robot_05', topic=['/odom', '/map'], paused='true')
     assert first.id != second.id and first.port != second.port
     assert set(one.channels) == {'/odom'} and set(two.channels) == {'/odom', '/map'}
-    one.wait(lambda: len(one.messages()) > 20)
+    wait_until(lambda: len(one.messages()) > 20)
     assert two.messages() == [] and two.state(lambda state: True).status == PAUSED
     two.request(PLAY, drive.at_ns(200))
-    two.wait(lambda: len(two.messages('/odom')) > 5)
+    wait_until(lambda: len(two.messages('/odom')) > 5)
     assert numbers(two.messages())[0] == 199
     seen = numbers(one.messages())
     assert seen == list(range(len(seen)))
@@ -213,14 +214,14 @@ def test_an_address_that_names_nothing_is_explained_in_the_viewer(shared, query,
 def test_it_stands_still_while_nobody_looks(viewer, shared, drive):
     session = shared.open(session='operator')
     viewer.request(PLAY)
-    viewer.wait(lambda: len(viewer.messages()) > 10)
-    viewer.wait(lambda: session.describe()['state'] == 'playing')
+    wait_until(lambda: len(viewer.messages()) > 10)
+    wait_until(lambda: session.describe()['state'] == 'playing')
     shared.disconnect()
     seen = numbers(viewer.messages())[-1]
-    viewer.wait(lambda: session.describe()['state'] == 'paused')
+    wait_until(lambda: session.describe()['state'] == 'paused')
     position_ns = session.describe()['position_ns']
     assert drive.at_ns(seen) <= position_ns < drive.at_ns(seen) + 1.6 * SECOND
     back = shared.look_at(session)
     back.subscribe('/odom')
-    back.wait(lambda: len(back.messages()) > 10)
+    wait_until(lambda: len(back.messages()) > 10)
     assert back.messages()[1].log_ns >= position_ns

@@ -72,6 +72,19 @@ def test_coverage_tells_gaps_and_missions(api):
     assert [each['mission_id'] for each in robot['spans']] == ['dawn', 'noon']
 
 
+def test_coverage_knows_until_when_a_record_of_many_messages_reaches(free_site, serve):
+    site = free_site()
+    times = [*range(0, 30_000, 300), *range(40_000, 60_000, 300)]  # ms
+    site.record('r', 'm', '/scan', [(each * 1_000_000, site.scan(0)) for each in times])
+    with serve(site) as api:
+        (robot,) = api.json('/coverage', resolution='1s')['robots']
+        (short,) = api.json('/coverage', resolution='1s', to='2026-11-20T08:00:00.500Z')['robots']
+    assert [each['first'][14:21] for each in robot['spans']] == ['00:00.0', '00:40.0']
+    ends = [float(each['last'][17:21]) for each in robot['spans']]
+    assert 29.6 < ends[0] < 30.8 and 59.7 < ends[1] < 60  # late by less than the resolution
+    assert short['spans'][0]['last'] == '2026-11-20T08:00:00.500000000Z'
+
+
 def test_coverage_of_a_mission_is_not_thinned_by_other_missions(free_site, serve):
     site = free_site()
     scan = site.scan

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from twinsight_bridge.web.selected_topics import bounds, SelectedTopic
 from twinsight_store import labels as label
+from twinsight_store.batch_response import FetchedRecord
 from twinsight_store.connection import Connection
+from twinsight_store.errors import RecordError
+from twinsight_store.record_messages import integer_label
 from twinsight_store.record_query import fetch
 from twinsight_store.selection import all_of, Selection
 
@@ -23,6 +26,14 @@ class Span(NamedTuple):
 
     from_ns: int
     to_ns: int
+    mission_id: str
+
+
+class _Sample(NamedTuple):
+    """A record: when its first and its last message came (Unix µs)."""
+
+    first_us: int
+    last_us: int
     mission_id: str
 
 
@@ -63,39 +74,50 @@ def united(spans: Iterable[Span]) -> list[Span]:
 async def _samples(
     connection: Connection, topics: Sequence[SelectedTopic], selection: Selection,
     resolution_s: int,
-) -> dict[str, list[tuple[int, str]]]:
-    """Return, by entry, times (µs) and missions of the first record and of one a resolution."""
+) -> dict[str, list[_Sample]]:
+    """Return, by entry, the first record and one a resolution."""
     names = [topic.entry.name for topic in topics]
     start_us = min(bounds(topic.entry, selection)[0] for topic in topics)
     stop_us = max(bounds(topic.entry, selection)[1] for topic in topics)
-    found: dict[str, list[tuple[int, str]]] = {}
+    found: dict[str, list[_Sample]] = {}
     for thinned in ({'$limit': 1}, {'$each_t': f'{resolution_s}s'}):
         when = all_of(selection.condition(), thinned)
         for record in await fetch(connection, names, start_us, stop_us, when, head=True):
             labels = label.user_labels(record.labels)
             if selection.has_labels(labels):
-                sample = (record.timestamp_us, labels.get(label.MISSION, ''))
+                mission_id = labels.get(label.MISSION, '')
+                sample = _Sample(record.timestamp_us, _last_us(record), mission_id)
                 found.setdefault(record.entry, []).append(sample)
     return found
 
 
+def _last_us(record: FetchedRecord) -> int:
+    """Return when the last message of a record came."""
+    first_us = record.timestamp_us
+    try:
+        return max(first_us, integer_label(record, label.END_US, first_us))
+    except RecordError:  # said to whoever reads its messages
+        return first_us
+
+
 def _merged(
-    samples: Iterable[tuple[int, str]], topic: SelectedTopic, selection: Selection,
-    resolution_s: int,
+    samples: Iterable[_Sample], topic: SelectedTopic, selection: Selection, resolution_s: int
 ) -> list[Span]:
     resolution_us = resolution_s * 1_000_000
     _, stop_us = bounds(topic.entry, selection)
     found: list[Span] = []
-    last_us = 0
-    for time_us, mission_id in sorted(set(samples)):
+    known_us = 0
+    for first_us, last_us, mission_id in sorted(set(samples)):
         # Until the next sample something may have come that was not sent.
-        end_ns = min(time_us + resolution_us, stop_us) * 1000
-        if found and time_us - last_us <= 2 * resolution_us:
+        end_us = max(min(first_us + resolution_us, stop_us), last_us)
+        if selection.to_ns is not None:
+            end_us = min(end_us, -(-selection.to_ns // 1000))
+        if found and first_us - known_us <= 2 * resolution_us:
             if found[-1].mission_id == mission_id:
-                found[-1] = found[-1]._replace(to_ns=end_ns)
-                last_us = time_us
+                found[-1] = found[-1]._replace(to_ns=end_us * 1000)
+                known_us = last_us
                 continue
-            found[-1] = found[-1]._replace(to_ns=min(found[-1].to_ns, time_us * 1000))
-        found.append(Span(time_us * 1000, end_ns, mission_id))
-        last_us = time_us
+            found[-1] = found[-1]._replace(to_ns=min(found[-1].to_ns, first_us * 1000))
+        found.append(Span(first_us * 1000, end_us * 1000, mission_id))
+        known_us = last_us
     return found
