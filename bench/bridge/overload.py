@@ -1,7 +1,7 @@
 """
 What becomes of memory and of time when more is published than can be passed on.
 
-Three viewers that read all they can look at 300 MB/s of 1 MB messages. Messages have to be left
+Three viewers that read all they can look at 800 MB/s of 1 MB messages. Messages have to be left
 out then; what counts is that those that come are not old, that memory stays within what may wait
 for viewers (send_buffer_limit each), and that what is left out is counted. In turn with that,
 foxglove-sdk alone gets the same load for the same viewers.
@@ -27,7 +27,7 @@ from .stage import arrived, lost_by, READY_S, report_of, sent_by, Stage, stage
 BRIDGE, SDK = WAYS = ('bridge', 'foxglove-sdk alone')
 
 _VIEWERS = 3
-_BYTES, _RATE_HZ = 1_000_000, 300.0
+_BYTES, _RATE_HZ = 1_000_000, 800.0
 _POLL_S = 0.5
 
 
