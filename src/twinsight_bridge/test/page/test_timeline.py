@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
+import pyarrow.ipc
 import pytest
 
 from twinsight_replay.to_mcap import main as to_mcap
@@ -77,7 +78,7 @@ def test_a_bar_gives_links_and_files_of_exactly_its_topic(
     page.evaluate("() => document.querySelector('.bar.lidar').focus()")
     page.wait_for("() => document.querySelector('.tip').innerText.includes('messages')")
     tip = page.evaluate("() => document.querySelector('.tip').innerText")
-    assert '/scan' in tip and 'mission dawn' in tip and '110 messages of 1 topic' in tip
+    assert '/scan' in tip and 'mission dawn' in tip and '120 messages of 1 topic' in tip
     page.press('Enter')
     page.wait_for("() => document.querySelector('#selection-size').innerText.includes('messages')")
     links = page.evaluate(HREFS)
@@ -170,3 +171,19 @@ def test_missions_are_sorted_filtered_and_shown(page, filled_site):
     page.wait_for("() => !document.querySelector('#selection').hidden")
     link = page.evaluate("() => document.querySelector('#selection-download').href")
     assert unquote(link).endswith('/mcap/robot_01-dawn.mcap?robot=robot_01&mission=dawn')
+
+
+def test_metrics_of_a_selection_are_taken_along_side_by_side(page, filled_site):
+    values = {'battery_state.percentage': 0.9, 'battery_state.voltage': 25.0}
+    filled_site.measure('robot_01', 'dawn', values, filled_site.t0 + 3_000_000_000)
+    page.click('#missions >> text=dawn')
+    page.wait_for("() => !document.querySelector('#selection').hidden")
+    links = page.evaluate(HREFS)
+
+    answer = httpx.get(links['Metrics as CSV'])
+    head, row = answer.text.splitlines()[:2]
+    assert answer.headers['content-disposition'] == 'attachment; filename="metrics.csv"'
+    assert head.replace('"', '').endswith(','.join(values))
+    assert row == '"2026-11-20T08:00:03.000000000Z","robot_01",0.9,25'
+    rows = pyarrow.ipc.open_stream(httpx.get(links['Metrics as Arrow']).content).read_all()
+    assert rows.select(list(values)).to_pylist()[0] == values

@@ -5,6 +5,7 @@ import { address } from './api.js';
 const WEB = 'https://app.foxglove.dev/~/view';
 const APP = 'foxglove://open';
 const LONGEST_NAME = 100;
+const METRICS_EVERY = '100ms';
 
 /** A selection is `{ robot, mission, topic, from, to }`; what is '' selects everything. */
 function parameters({ robot, mission, topic, from, to }) {
@@ -22,6 +23,11 @@ export function fileName({ robot, mission, topic, from }) {
 /** Return path and query of a selection's MCAP file. */
 export function filePath(selection) {
   return address(`/mcap/${fileName(selection)}.mcap`, parameters(selection));
+}
+
+/** Return path and query of a selection's metrics side by side; a format is 'csv' or 'arrow'. */
+export function metricsPath({ robot, mission, from, to }, format) {
+  return address('/metrics/grid', { robot, mission, from, to, every: METRICS_EVERY, format });
 }
 
 /** Return the address of a replay session of a selection. */

@@ -6,7 +6,7 @@ import { byId, setAttribute, setText, show } from './dom.js';
 import { fieldTime } from './format.js';
 import { foxgloveLinks } from './foxglove_links.js';
 import {
-  exportCommand, filePath, foxgloveFile, foxgloveLive, replayAddress,
+  exportCommand, filePath, foxgloveFile, foxgloveLive, metricsPath, replayAddress,
 } from './links.js';
 
 const COPIED_MS = 2000;
@@ -45,6 +45,9 @@ export class SelectionPanel {
     this.replay.update(foxgloveLive(address));
     this.file.update(foxgloveFile(new URL(filePath(query), location.href).href));
     setAttribute(byId('selection-download'), 'href', filePath(query));
+    for (const format of ['csv', 'arrow']) {
+      setAttribute(byId(`selection-${format}`), 'href', metricsPath(query, format));
+    }
     setText(byId('selection-command'), exportCommand(query));
     setText(byId('selection-address'), address);
     setText(byId('selection-size'), '');

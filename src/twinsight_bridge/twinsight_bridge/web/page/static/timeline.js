@@ -13,7 +13,7 @@ import { TimeWindow } from './time_window.js';
 
 const ZOOM = 2;
 const WINDOW_REST_MS = 300;
-const LAST_MS = 1000; // a span ends where its last record begins, which holds up to a second
+const LAST_MS = 1000; // a span may end where its last record begins, which holds up to a second
 
 export class Timeline {
   constructor(fleet, alerts, selection, failed) {
