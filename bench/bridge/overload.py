@@ -2,9 +2,10 @@
 What becomes of memory and of time when more is published than can be passed on.
 
 Three viewers that read all they can look at 800 MB/s of 1 MB messages. Messages have to be left
-out then; what counts is that those that come are not old, that memory stays within what may wait
-for viewers (send_buffer_limit each), and that what is left out is counted. In turn with that,
-foxglove-sdk alone gets the same load for the same viewers.
+out then; what counts is that those that come are not old, that memory stays bounded (by what may
+wait for viewers, send_buffer_limit each, and before their queues, and what is kept of the memory
+that was freed), and that what is left out is counted. In turn with that, foxglove-sdk alone gets
+the same load for the same viewers.
 """
 
 from __future__ import annotations

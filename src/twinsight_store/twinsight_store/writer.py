@@ -41,7 +41,6 @@ _IDENTITY = (
     label.RECEIVE_NS, label.PUBLISH_NS, label.SEQUENCE,
 )
 
-
 _log = logging.getLogger(__name__)
 
 

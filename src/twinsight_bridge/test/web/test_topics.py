@@ -85,6 +85,17 @@ def test_coverage_knows_until_when_a_record_of_many_messages_reaches(free_site, 
     assert short['spans'][0]['last'] == '2026-11-20T08:00:00.500000000Z'
 
 
+def test_coverage_is_not_cut_by_a_record_inside_another(free_site, serve):
+    site = free_site()
+    inside = [(5_000_000_000, site.scan(1))]
+    around = [(each * 1_000_000_000, site.scan(0)) for each in range(0, 31, 10)]
+    site.record('r', 'm', '/scan', around, max_age_ns=60_000_000_000)
+    site.record('r', 'm', '/scan', inside, single_record_bytes=1)
+    with serve(site) as api:
+        (robot,) = api.json('/coverage', resolution='1s')['robots']
+    assert [each['last'][14:19] for each in robot['spans']] == ['00:30']
+
+
 def test_coverage_of_a_mission_is_not_thinned_by_other_missions(free_site, serve):
     site = free_site()
     scan = site.scan

@@ -114,8 +114,9 @@ def _merged(
             end_us = min(end_us, -(-selection.to_ns // 1000))
         if found and first_us - known_us <= 2 * resolution_us:
             if found[-1].mission_id == mission_id:
-                found[-1] = found[-1]._replace(to_ns=end_us * 1000)
-                known_us = last_us
+                # A record that begins later may end before another does.
+                found[-1] = found[-1]._replace(to_ns=max(found[-1].to_ns, end_us * 1000))
+                known_us = max(known_us, last_us)
                 continue
             found[-1] = found[-1]._replace(to_ns=min(found[-1].to_ns, first_us * 1000))
         found.append(Span(first_us * 1000, end_us * 1000, mission_id))
