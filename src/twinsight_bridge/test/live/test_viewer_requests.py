@@ -1,5 +1,6 @@
 """What a viewer asks for, over real DDS: publishing, services, parameters, graph, assets, time."""
 
+import itertools
 import json
 import struct
 
@@ -148,6 +149,14 @@ def test_parameters_of_every_node(ros, bridge):
         [(p['name'], p['value']) for p in each['parameters']] == [('/robot_05/planner.speed', 3.5)]
         for each in viewer.told_of('parameterValues')
     ))
+
+    other, speeds = bridge.viewer(), itertools.count(4)
+    other.send(op='subscribeParameterUpdates', parameterNames=[])  # all of them
+    wait_until(lambda: node.set_parameters([Parameter('speed', value=float(next(speeds)))])
+               and other.told_of('parameterValues'))
+    for each in (viewer, other):
+        each.send(op='unsubscribeParameterUpdates', parameterNames=[])
+    wait_until(lambda: node.count_subscribers('/parameter_events') == 0)
 
 
 def test_a_node_that_does_not_answer_delays_nobody_else(ros, bridge):

@@ -53,16 +53,21 @@ class ParameterFeed:
         _tell(viewer, self._parameters.known(names) if names else [], request.get('id'))
 
     async def subscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
-        """Obey ``subscribeParameterUpdates``."""
+        """Obey ``subscribeParameterUpdates``: those that are named, or all that there are."""
+        names = _texts(request.get('parameterNames'))
+        if not names:
+            await self._parameters.fetch(names)
+            names = [each['name'] for each in self._parameters.known(names)]
         watched = self._watched.setdefault(viewer, set())
-        watched.update(_texts(request.get('parameterNames'))[:_MOST_WATCHED - len(watched)])
+        watched.update(names[:_MOST_WATCHED - len(watched)])
         self._on_watching()
 
     async def unsubscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
-        """Obey ``unsubscribeParameterUpdates``."""
+        """Obey ``unsubscribeParameterUpdates``: those that are named, or all."""
+        names = _texts(request.get('parameterNames'))
         watched = self._watched.get(viewer, set())
-        watched.difference_update(_texts(request.get('parameterNames')))
-        if not watched:
+        watched.difference_update(names)
+        if not names or not watched:
             self.leave(viewer)
 
     def leave(self, viewer: Viewer) -> None:
