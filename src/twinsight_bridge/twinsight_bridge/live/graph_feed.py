@@ -7,6 +7,7 @@ is published: one holds the lock and waits for Python, the other Python and wait
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 import json
 from typing import Any
@@ -19,7 +20,7 @@ class GraphFeed:
     """Tells each viewer that has subscribed what changed; used within the event loop."""
 
     def __init__(self, read: Callable[[], ConnectionGraph]) -> None:
-        """Make one; read gives the graph of now."""
+        """Make one; read gives the graph of now, in any thread."""
         self._read = read
         self._told: dict[Viewer, ConnectionGraph] = {}
 
@@ -30,9 +31,12 @@ class GraphFeed:
 
     async def subscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """Obey ``subscribeConnectionGraph``."""
-        if viewer not in self._told:
-            self._told[viewer] = ConnectionGraph()
-            self._tell(viewer, self._read())
+        if viewer in self._told:
+            return
+        self._told[viewer] = ConnectionGraph()
+        graph = await asyncio.to_thread(self._read)
+        if viewer in self._told:  # it may have left meanwhile
+            self._tell(viewer, graph)
 
     async def unsubscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """Obey ``unsubscribeConnectionGraph``."""
