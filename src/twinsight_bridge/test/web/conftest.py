@@ -235,7 +235,12 @@ def free_postgres(shared_postgres_server: PrivateServer) -> Iterator[PostgresSet
 
 
 class LongHistory:
-    """A history whose answers are longer than any buffer between server and client."""
+    """
+    A history whose answers are longer than all buffers between database and client.
+
+    Of each of the two connections the kernel may hold 4 MB sent and 32 MB received (tcp_wmem and
+    tcp_rmem of a usual machine); an answer has 150 MB. PostgreSQL keeps its long texts compressed.
+    """
 
     rows = 60_000
 
@@ -245,7 +250,7 @@ class LongHistory:
         self.site.tell(Event('r', '', T0, 'made', 'info', ''))  # makes the tables
         self._ask(
             "INSERT INTO metric SELECT to_timestamp(1795161600) + i * INTERVAL '1 ms', 'r', '', "
-            f"'m', i, repeat('x', 200) FROM generate_series(0, {self.rows - 1}) AS i"
+            f"'m', i, repeat('x', 2500) FROM generate_series(0, {self.rows - 1}) AS i"
         )
 
     def sessions(self) -> int:
