@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 import logging
 import os
+import signal
 import socket
 import sys
 from types import FrameType
@@ -102,11 +103,19 @@ def _run(arguments: Sequence[str]) -> int:
     keep_freed_memory()
     logging.basicConfig(format='api: %(message)s', level=logging.WARNING)
     with _listening(options.host, options.port) as listening:
+        made = server(settings, options.log_requests)
+        _hear_signals(made.handle_exit)  # uvicorn does so only while it serves
         host, port = listening.getsockname()[:2]
         shown = f'[{host}]' if ':' in host else host
         print(f'api: http://{shown}:{port} (documentation at /docs)', flush=True)
-        server(settings, options.log_requests).run([listening])
+        made.run([listening])
+        _hear_signals(signal.SIG_IGN)  # it ends already
     return 0
+
+
+def _hear_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _acting(config: str, ros_arguments: Sequence[str]) -> dict[str, Any]:

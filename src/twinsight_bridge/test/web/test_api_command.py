@@ -62,23 +62,51 @@ def test_a_port_that_is_taken_ends_with_1(environment, capsys):
     )
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_ended_also_with_clients_that_stay(number):
-    program = subprocess.Popen(
-        [sys.executable, '-m', 'twinsight_bridge.api', '--port', '0'],
-        env={**os.environ, 'TWINSIGHT_REDIS_URL': REDIS}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )
-    try:
-        line = program.stdout.readline()
-        url = re.fullmatch(r'api: (http://127\.0\.0\.1:\d+) \(documentation at /docs\)\n', line)[1]
-        with httpx.Client(base_url=url) as client:
-            assert client.get('/docs').status_code == 200
-            assert client.get('/health').status_code == 503
-            program.send_signal(number)
-            time.sleep(0.05)
-            program.send_signal(number)  # as ros2 launch does after a terminal did
-            assert program.wait(10) == 0
-    finally:
-        program.kill()
-    assert program.stderr.read() == ''
+@pytest.fixture
+def start():
+    """Return what starts the program; it gives the process and the line with its address."""
+    started = []
+
+    def begin():
+        started.append(subprocess.Popen(
+            [sys.executable, '-m', 'twinsight_bridge.api', '--port', '0'],
+            env={**os.environ, 'TWINSIGHT_REDIS_URL': REDIS}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ))
+        return started[-1], started[-1].stdout.readline()
+
+    yield begin
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def signalled(program, number):
+    """Return exit code and errors of a program that gets a signal again and again to its end."""
+    deadline = time.monotonic() + 30
+    while program.poll() is None and time.monotonic() < deadline:
+        program.send_signal(number)
+        time.sleep(0.01)
+    program.kill()
+    return program.wait(), program.stderr.read()
+
+
+SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+
+
+@SIGNALS
+def test_it_serves_until_it_is_ended_also_with_clients_that_stay(start, number):
+    program, line = start()
+    url = re.fullmatch(r'api: (http://127\.0\.0\.1:\d+) \(documentation at /docs\)\n', line)[1]
+    with httpx.Client(base_url=url, timeout=30) as client:
+        assert client.get('/docs').status_code == 200
+        assert client.get('/health').status_code == 503
+        # ros2 launch sends one after a terminal did, and an operator may press Ctrl-C twice.
+        assert signalled(program, number) == (0, '')
+
+
+@SIGNALS
+def test_it_ends_in_good_order_from_the_moment_that_its_address_is_told(start, number):
+    program, line = start()
+    assert 'documentation at /docs' in line
+    assert signalled(program, number) == (0, '')
