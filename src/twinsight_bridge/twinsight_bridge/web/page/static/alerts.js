@@ -23,6 +23,7 @@ export class Alerts {
     this.changed = new Signal();
     this.events = new Map();
     this.found = [];
+    this.heard = []; // live, since it was asked last
     this.poll = new Poll((signal) => this.ask(signal), { periodS: PERIOD_S, failed });
   }
 
@@ -38,19 +39,26 @@ export class Alerts {
 
   async ask(signal) {
     const newest = { order: 'desc' };
+    const known = this.heard.length;
     const [alerts, all] = await Promise.all([
       get('/events', { ...newest, kind: [RAISED, CLEARED], limit: ALERTS }, signal),
       get('/events', { ...newest, limit: OTHERS }, signal),
     ]);
     this.events = new Map();
-    this.add([...alerts.events, ...all.events]);
+    this.add([...alerts.events, ...all.events, ...this.heard]); // which may not be stored yet
+    this.heard = this.heard.slice(known);
   }
 
   /** Take a message of the WebSocket. */
   take(message) {
-    if (message.type === 'snapshot') this.add(message.events);
-    if (message.type === 'event') this.add([message]);
+    if (message.type === 'snapshot') this.hear(message.events);
+    if (message.type === 'event') this.hear([message]);
     if (message.type === 'lost') this.poll.now();
+  }
+
+  hear(events) {
+    this.heard = [...this.heard, ...events].slice(-KEPT);
+    this.add(events);
   }
 
   add(events) {
