@@ -20,7 +20,7 @@ class Browser:
         self._problems: dict[int, list[str]] = {}
         self._base = ''
         self._program = ViewerProgram(found, 'browser.js', [str(found.chromium)], log, self._take)
-        self._program.wait_for(lambda: self._base, 'browser')
+        self._program.wait_for(lambda: self._base, 'browser', _LOAD_S)
         self.close = self._program.close
 
     def open(

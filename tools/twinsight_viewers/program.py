@@ -20,7 +20,7 @@ from .values import plain, revived
 
 Value = TypeVar('Value')
 Event = dict[str, Any]
-TIMEOUT_S = 20.0
+TIMEOUT_S = 30.0
 _TAIL_LINES = 15
 _END_S = 10.0
 _POLL_S = 0.02  # a condition may look at more than the program's events

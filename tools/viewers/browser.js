@@ -4,7 +4,9 @@ const { chromium } = require('playwright-core');
 const { emit, serve } = require('./commands');
 const { servePages } = require('./pages');
 
+const LOAD_MS = 60_000;
 const OPTIONS = {
+  timeout: LOAD_MS,
   executablePath: process.argv[2],
   args: [
     // WebGL without a graphics card.
@@ -47,7 +49,7 @@ function watch(page, number) {
       const page = await context.newPage();
       const number = pages.push(page) - 1;
       watch(page, number);
-      await page.goto(new URL(url, base).href);
+      await page.goto(new URL(url, base).href, { timeout: LOAD_MS });
       return number;
     },
 

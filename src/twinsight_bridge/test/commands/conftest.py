@@ -151,7 +151,7 @@ class _Running:
     def stop(self) -> None:
         """End it."""
         self._server.should_exit = True
-        self._thread.join(15)
+        self._thread.join(30)
         self._listening.close()
         assert not self._thread.is_alive()
 
@@ -167,21 +167,30 @@ def actions() -> Any:
 
 
 class Counter:
-    """An action server of a robot; a goal counts up to its order, or until it is cancelled."""
+    """
+    An action server of a robot; a goal counts up to its order, or until it is cancelled.
+
+    answers   is cleared while it is not to say whether it takes a goal
+    finishes  is cleared while no goal is to reach its end
+    """
 
     def __init__(
-        self, ros: RosDomain, actions: Any, accepts: bool = True
+        self, ros: RosDomain, actions: Any, accepts: bool = True, counts: bool = True
     ) -> None:
-        """Make one that serves until leave()."""
+        """Make one that serves until leave(); without counts a goal is taken, and no more."""
         self.node = ros.node('counter', '/robot_05')
         self.goals: list[int] = []
         self.cancelled: list[int] = []
         self.begun = threading.Event()
-        self.accepts, self.cancels, self.accepts_after_s = accepts, True, 0.0
+        self.accepts, self.cancels = accepts, True
+        self.answers, self.finishes = threading.Event(), threading.Event()
+        self.answers.set()
+        self.finishes.set()
         self._actions, self._left = actions, False
         self.server = ActionServer(
             self.node, actions.Fibonacci, 'count', self._execute,
             callback_group=ReentrantCallbackGroup(), goal_callback=self._judge,
+            handle_accepted_callback=lambda goal: goal.execute() if counts else None,
             cancel_callback=lambda goal: (
                 CancelResponse.ACCEPT if self.cancels else CancelResponse.REJECT
             ),
@@ -196,24 +205,31 @@ class Counter:
         """End; a goal that runs is left."""
         executor, thread = self._serving
         self._left = True
+        self.answers.set()
         executor.shutdown()
         thread.join(5)
 
+    def vanish(self) -> None:
+        """End, without a word on the goals."""
+        self.leave()  # rclpy may keep for ever what is ended while an executor looks at it
+        self.server.destroy()
+
     def _judge(self, goal: Any) -> GoalResponse:
-        time.sleep(self.accepts_after_s)
+        self.answers.wait()
         return GoalResponse.ACCEPT if self.accepts else GoalResponse.REJECT
 
     def _execute(self, goal: Any) -> Any:
         self.goals.append(goal.request.order)
         done: list[int] = []
-        while len(done) < goal.request.order and not self._left:
+        while not self._left and (len(done) < goal.request.order or not self.finishes.is_set()):
             if goal.is_cancel_requested:
                 self.cancelled.append(goal.request.order)
                 goal.canceled()
                 return self._actions.Fibonacci.Result(sequence=done)
-            done.append(len(done))
-            goal.publish_feedback(self._actions.Fibonacci.Feedback(sequence=done))
-            self.begun.set()
+            if len(done) < goal.request.order:
+                done.append(len(done))
+                goal.publish_feedback(self._actions.Fibonacci.Feedback(sequence=done))
+                self.begun.set()
             time.sleep(0.01)
         if goal.request.order == 13:
             goal.abort()

@@ -30,7 +30,7 @@ def start_api(ros):
         line = program.stdout.readline()
         url = re.search(r'http://127\.0\.0\.1:\d+', line)
         assert url, line + program.stderr.read()
-        return httpx.Client(base_url=url[0], timeout=20)
+        return httpx.Client(base_url=url[0], timeout=30)
 
     yield start
     for each in started:
@@ -46,6 +46,7 @@ def test_the_configuration_that_comes_with_it_stops_a_robot(ros, start_api, argu
     node.create_subscription(Twist, '/cmd_vel', received.append, 10)
     ros.serve(node)
     client = start_api(*arguments)
+    wait_until(lambda: 'api' in node.get_node_names())
     names = {each['name'] for each in client.get('/robots/robot_01/commands').json()['commands']}
     assert {'start_mission', 'end_mission', 'go_to_pose', 'stop'} <= names
     answer = client.post('/robots/robot_01/commands/stop', json={})
@@ -77,7 +78,7 @@ def test_a_wrong_configuration_is_one_line(tmp_path):
     file.write_text(f'/**: {{ros__parameters: {{commands: {{stop: {command}}}}}}}')
     done = subprocess.run(
         [sys.executable, '-m', 'twinsight_bridge.api', '--port', '0', '--config', str(file)],
-        capture_output=True, text=True, timeout=30, env={**os.environ, **NO_REDIS},
+        capture_output=True, text=True, timeout=60, env={**os.environ, **NO_REDIS},
     )
     assert done.returncode == 2
     assert done.stderr.count('\n') == 1

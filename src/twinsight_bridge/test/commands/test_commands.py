@@ -19,11 +19,11 @@ GO_TO_POSE = {
         'header.frame_id': '{frame_id}', 'header.stamp': '{now}',
         'pose.position': {'x': '{x}', 'y': '{y}'}, 'pose.orientation': '{yaw | quaternion}',
     },
-    'parameters': {'x': {'type': 'number', 'most': 50}},
+    'parameters': {'x': {'type': 'number', 'most': 50}}, 'wait': '20s',
 }
 LIGHTS = {
     'service': '{namespace}/lights', 'type': 'std_srvs/srv/SetBool', 'fields': {'data': '{lit}'},
-    'parameters': {'lit': {'type': 'boolean'}}, 'wait': '10s',
+    'parameters': {'lit': {'type': 'boolean'}}, 'wait': '20s',
 }
 HASTY = {**LIGHTS, 'wait': '0.3s', 'timeout': '0.4s'}
 PATH = '/robots/robot_05/commands'
@@ -107,7 +107,7 @@ def test_a_service_answers_refuses_is_silent_or_away(start_api, node, ros):
     api = start_api(robots=ROBOTS, commands={'lights': LIGHTS, 'hasty': HASTY, 'start_mission': {
         'service': '{namespace}/start_mission',
         'type': 'twinsight_interfaces/srv/StartMission',
-        'fields': {'mission_id': '{mission_id}', 'labels': '{labels | key_values}'},
+        'fields': {'mission_id': '{mission_id}', 'labels': '{labels | key_values}'}, 'wait': '20s',
     }})
     answer = api.post(f'{PATH}/hasty', json={'lit': True})
     assert (answer.status_code, answer.headers['Retry-After']) == (503, '5')
@@ -134,9 +134,13 @@ def test_a_service_answers_refuses_is_silent_or_away(start_api, node, ros):
     answer = api.post(f'{PATH}/start_mission', json={'mission_id': 'm', 'labels': {'site': 'n'}})
     assert answer.json()['result']['mission_id'] == f'm {[KeyValue(key="site", value="n")]}'
 
+    def hasty():
+        return api.post(f'{PATH}/hasty', json={'lit': True}).status_code
+
     node.destroy_service(service)
+    wait_until(lambda: hasty() == 503)
     ros.node('asleep', '/robot_05').create_service(SetBool, 'lights', switch)  # nobody serves it
-    wait_until(lambda: api.post(f'{PATH}/hasty', json={'lit': True}).status_code != 503)
+    wait_until(lambda: hasty() != 503)
     answer = api.post(f'{PATH}/hasty', json={'lit': True})
     assert (answer.status_code, answer.json()['command']['state']) == (504, 'timed_out')
     assert 'did not answer within 0.4 s; it may be done all the same' in answer.json()['detail']
@@ -178,9 +182,8 @@ def test_the_record_waits_for_the_database(start_api, node, postgres_server):
     postgres_server.kill()
     for _ in range(2):
         assert api.post(f'{PATH}/lights', json={'lit': True}).status_code == 200
-    wait_until(lambda: api.events()['problem'])
-    waiting = api.events()
-    assert waiting['waiting'] == 4 and 'does not answer' in waiting['problem']
+    wait_until(lambda: api.events()['problem'] and api.events()['waiting'] == 4)
+    assert 'does not answer' in api.events()['problem']
     postgres_server.restart()
     wait_until(lambda: api.events()['written'] == 6)
     assert api.events()['lost'] == api.events()['waiting'] == 0

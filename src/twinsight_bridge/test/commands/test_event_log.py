@@ -1,6 +1,7 @@
 """Events on their way into real stores, which go and come back."""
 
 import json
+import socket
 import time
 
 import psycopg
@@ -61,23 +62,32 @@ def test_at_the_end_it_is_written_or_lost_within_the_time_that_is_given(postgres
     log = EventLog(EventTable(PostgresSettings(postgres_url)))
     for number in range(300):
         log.add(event(number))
-    log.close(10)
+    log.close(30)
     assert log.counts() == (300, 0, 0, '')
     nobody = EventLog(EventTable(PostgresSettings('postgresql://x@127.0.0.1:1/x')))
     nobody.add(event(1))
-    start = time.monotonic()
     nobody.close(0.5)
-    assert time.monotonic() - start < 2
     assert nobody.counts()[:3] == (0, 0, 1)
+
+
+def test_at_the_end_a_database_that_hangs_is_not_waited_for():
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        silent.settimeout(30)
+        url = f'postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=3600'
+        log = EventLog(EventTable(PostgresSettings(url)))
+        log.add(event(1))
+        with silent.accept()[0]:
+            log.close(0.5)
+            assert log.counts()[:3] == (0, 0, 1)
 
 
 def test_redis_tells_them_at_once(redis_url):
     with redis.Redis.from_url(redis_url) as client, client.pubsub() as channel:
         channel.subscribe('twinsight:events:robot_05')
-        channel.get_message(timeout=5)
+        channel.get_message(timeout=30)
         log = EventLog(LiveSink(RedisSettings(redis_url)))
         log.add(event(1, name='stop'))
-        told = json.loads(channel.get_message(timeout=5)['data'])
+        told = json.loads(channel.get_message(timeout=30)['data'])
         assert (told['message'], told['data']) == ('event 1', {'name': 'stop'})
         assert client.hkeys('twinsight:robots') == []  # that it is asked is no sign of life
         log.close(5)

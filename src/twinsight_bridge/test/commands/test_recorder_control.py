@@ -4,10 +4,16 @@ import psycopg
 from pytest_ros import wait_until
 from std_msgs.msg import UInt32
 
+from twinsight_bridge.commands import recorders
+
 PATH = '/robots/robot_05/recorder'
 
 
-def test_a_recorder_is_seen_and_does_what_is_asked(start_api, ros, store_settings, postgres_url):
+def test_a_recorder_is_seen_and_does_what_is_asked(
+    start_api, ros, store_settings, postgres_url, monkeypatch
+):
+    for limit in ('_WAIT_S', 'ONLINE_S'):  # what a busy machine keeps up
+        monkeypatch.setattr(recorders, limit, 30.0)
     recorder = ros.start(
         'twinsight_recorder', 'recorder', '--ros-args', '-r', '__ns:=/robot_05', '-p',
         'robot_id:=robot_05', '-p', 'mission_id:=dawn', '-p',
@@ -21,6 +27,7 @@ def test_a_recorder_is_seen_and_does_what_is_asked(start_api, ros, store_setting
             'topic': '{namespace}/mission', 'type': 'twinsight_interfaces/msg/Mission',
             'fields': {'robot_id': '{robot_id}', 'mission_id': '{mission_id}', 'origin': 2,
                        'labels': '{labels | key_values}'},
+            'wait': '20s',
         },
     })
 

@@ -103,9 +103,9 @@ class Site:
 
     @contextmanager
     def costmap(self, robot: str, mission: str) -> Iterator[None]:
-        """Store the costmap of the start of the drive as one of now, for this block."""
+        """Store the costmap of the start of the drive as one of in a minute, for this block."""
         topic, kind = f'/{TOPICS["costmap"].name}', type_name(TOPICS['costmap'])
-        time_us = time.time_ns() // 1000
+        time_us = time.time_ns() // 1000 + 60_000_000  # one of 15 s ago is not shown any more
         self.record(robot, mission, topic, kind, [(time_us * 1000, self._costs)])
         yield
 
@@ -175,7 +175,7 @@ def api_command(site: Site, *arguments: str, **environment: str) -> Iterator[str
         yield found[0]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture(scope='session')

@@ -1,21 +1,22 @@
 """Commands from the page to a robot on real DDS."""
 
 from geometry_msgs.msg import Twist
+from pytest_ros import wait_until
 import yaml
 
 STOP = 'form[data-command="stop"]'
 COMMANDS = {
-    'stop': {'topic': '/cmd_vel', 'type': 'geometry_msgs/msg/Twist'},
+    'stop': {'topic': '/cmd_vel', 'type': 'geometry_msgs/msg/Twist', 'wait': '20s'},
     'drive': {
         'topic': '/cmd_vel', 'type': 'geometry_msgs/msg/Twist', 'fields': {'linear.x': '{speed}'},
-        'parameters': {'speed': {'type': 'number', 'unit': 'm/s', 'most': 2.0}},
+        'parameters': {'speed': {'type': 'number', 'unit': 'm/s', 'most': 2.0}}, 'wait': '20s',
     },
 }
 
 
 def outcome(page, name, text):
     page.wait_for("""([name, text]) => document.querySelector(
-        `form[data-command="${name}"] output`).innerText.includes(text)""", [name, text])
+        `form[data-command="${name}"] output`).innerText.includes(text)""", [name, text], 30)
 
 
 def test_an_operator_has_a_robot_do_something(browser_page, filled_site, serve, ros, tmp_path):
@@ -44,11 +45,13 @@ def test_an_operator_has_a_robot_do_something(browser_page, filled_site, serve, 
         page.fill(f'{STOP} input[type=password]', 'key')
         page.click(f'{STOP} button')
         outcome(page, 'stop', 'succeeded')
+        wait_until(lambda: heard)
         assert [each.linear.x for each in heard] == [0.0]
 
         page.fill('form[data-command="drive"] input', '1.5')
         page.click('form[data-command="drive"] button')
         outcome(page, 'drive', 'succeeded')
+        wait_until(lambda: len(heard) > 1)
         assert [each.linear.x for each in heard] == [0.0, 1.5]
         page.wait_for("""() => ['stop succeeded', 'drive asked by anna'].every((text) => (
             document.querySelector('#past-alerts').innerText.includes(text)))""")

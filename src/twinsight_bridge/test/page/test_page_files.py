@@ -17,7 +17,7 @@ STATIC = Path(files.__file__).parent / 'static'
 
 @pytest.fixture(scope='module')
 def client(page_url):
-    with httpx.Client(base_url=page_url) as client:
+    with httpx.Client(base_url=page_url, timeout=30) as client:
         yield client
 
 

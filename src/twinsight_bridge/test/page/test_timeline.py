@@ -97,7 +97,7 @@ def test_a_bar_gives_links_and_files_of_exactly_its_topic(
     kind, remote = source(links['Open the selection as a remote file, in the Foxglove app'])
     assert kind == 'remote-file' and remote == links['Download MCAP']
     assert re.match(re.escape(page_url) + r'/mcap/robot_01-dawn-scan\.mcap\?robot=', remote)
-    assert httpx.get(remote).content.startswith(b'\x89MCAP')
+    assert httpx.get(remote, timeout=30).content.startswith(b'\x89MCAP')
 
     command = page.evaluate("() => document.querySelector('#selection-command').innerText")
     program, words = command.split(' to_mcap ')
@@ -180,10 +180,11 @@ def test_metrics_of_a_selection_are_taken_along_side_by_side(page, filled_site):
     page.wait_for("() => !document.querySelector('#selection').hidden")
     links = page.evaluate(HREFS)
 
-    answer = httpx.get(links['Metrics as CSV'])
+    answer = httpx.get(links['Metrics as CSV'], timeout=30)
     head, row = answer.text.splitlines()[:2]
     assert answer.headers['content-disposition'] == 'attachment; filename="metrics.csv"'
     assert head.replace('"', '').endswith(','.join(values))
     assert row == '"2026-11-20T08:00:03.000000000Z","robot_01",0.9,25'
-    rows = pyarrow.ipc.open_stream(httpx.get(links['Metrics as Arrow']).content).read_all()
+    arrow = httpx.get(links['Metrics as Arrow'], timeout=30).content
+    rows = pyarrow.ipc.open_stream(arrow).read_all()
     assert rows.select(list(values)).to_pylist()[0] == values

@@ -50,7 +50,7 @@ QOS = """\
   liveliness_lease_duration: {sec: 0, nsec: 0}
   avoid_ros_namespace_conventions: false
 """
-END_S = 10
+END_S = 30
 
 Recorded = tuple[Channel, int, bytes]
 """Where a message came, when the recorder received it, and its bytes."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_ros import wait_until
 from pytest_viewers import Open, Show
 from twinsight_viewers.program import ViewerError
 
@@ -55,4 +56,5 @@ def test_a_page_is_used_as_on_a_phone(
     picture = seen.screenshot()
     assert picture.pixels.shape == (700, 400, 3)
     assert picture.share_of(0, 128, 0) > 0.8
+    wait_until(lambda: seen.problems)
     assert ['absent is not defined' in problem for problem in seen.problems] == [True]

@@ -23,6 +23,7 @@ from rosbags.typesys import Stores as TypeStores
 import uvicorn
 
 from twinsight_bridge.api import server
+from twinsight_bridge.web import health, robots
 from twinsight_bridge.web.app import ApiSettings
 from twinsight_bridge.web.stores import StoreAddresses
 from twinsight_store import labels as label
@@ -49,6 +50,9 @@ from twinsight_tools.private import PrivateServer
 
 T0 = 1_795_161_600_000_000_000  # 2026-11-20T08:00:00Z
 MS, SECOND = 1_000_000, 1_000_000_000
+
+PATIENCE_S = 30.0
+SEND_BUFFER = 100_000  # else a kernel may hold many megabytes of an answer
 
 TYPES = get_typestore(TypeStores.ROS2_JAZZY)
 
@@ -156,6 +160,13 @@ class Site:
                     assert not sink.write([delivery]).refused
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no store taken for away that answers slowly, as this machine is busy."""
+    for module in (health, robots):
+        monkeypatch.setattr(module, '_PATIENCE_S', PATIENCE_S)
+
+
 @pytest.fixture(scope='session')
 def free_site(
     shared_reduct_server: PrivateServer, shared_postgres_server: PrivateServer,
@@ -238,8 +249,8 @@ class LongHistory:
     """
     A history whose answers are longer than all buffers between database and client.
 
-    Of each of the two connections the kernel may hold 4 MB sent and 32 MB received (tcp_wmem and
-    tcp_rmem of a usual machine); an answer has 150 MB. PostgreSQL keeps its long texts compressed.
+    Of a connection the kernel may hold 4 MB sent and 32 MB received (tcp_wmem and tcp_rmem of a
+    usual machine); an answer has 150 MB. PostgreSQL keeps its long texts compressed.
     """
 
     rows = 60_000
@@ -363,7 +374,9 @@ class Api(httpx.Client):
     """A client of a server of its own."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(base_url=f'http://127.0.0.1:{port}', timeout=30)
+        # The server leaves a connection that is idle for 5 s: by then it is not used any more.
+        limits = httpx.Limits(keepalive_expiry=1)
+        super().__init__(base_url=f'http://127.0.0.1:{port}', timeout=30, limits=limits)
         self.port = port
 
     def json(self, path: str, status: int = 200, **query: Any) -> Any:
@@ -390,17 +403,19 @@ def serving(site: Site, **settings: Any) -> Iterator[Api]:
 @contextmanager
 def running(made: uvicorn.Server) -> Iterator[Api]:
     listening = socket.create_server(('127.0.0.1', 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # each client's too
     thread = threading.Thread(target=made.run, args=([listening],), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not made.started and time.monotonic() < deadline:
+    deadline = time.monotonic() + PATIENCE_S
+    while not made.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     try:
+        assert made.started
         with Api(listening.getsockname()[1]) as client:
             yield client
     finally:
         made.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_S)
         listening.close()
     assert not thread.is_alive()
 

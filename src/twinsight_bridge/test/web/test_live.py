@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
+from twinsight_bridge.web import live_hub
 from twinsight_bridge.web.live_outbox import MOST_EVENTS, MOST_VALUES, Outbox
 from twinsight_store.live.connection import RedisSettings
 from twinsight_store.live.read import LiveUpdate
@@ -22,13 +23,13 @@ from twinsight_store.metrics.metric import Series
 @pytest.fixture
 def live(redis_server, make_site):
     """Return a site of a Redis of the test's own."""
-    return make_site(None, None, RedisSettings(redis_server.url, timeout_s=2.0))
+    return make_site(None, None, RedisSettings(redis_server.url, timeout_s=20.0))
 
 
 @contextmanager
 def listening(api, query='', **options):
     with connect(f'ws://127.0.0.1:{api.port}/live{query}', **options) as made:
-        yield lambda: json.loads(made.recv(timeout=10))
+        yield lambda: json.loads(made.recv(timeout=30))
 
 
 def wait_for(receive, kind):
@@ -110,13 +111,14 @@ def test_where_redis_is_away_at_first_it_is_told(live, serve, redis_server):
 
 
 def test_a_robot_that_goes_silent_is_told(live, serve, monkeypatch):
-    monkeypatch.setattr('twinsight_bridge.web.live_hub.ONLINE_S', 2.0)
-    monkeypatch.setattr('twinsight_bridge.web.live_hub._LOOK_S', 0.1)
+    monkeypatch.setattr(live_hub, 'ONLINE_S', 3600.0)
+    monkeypatch.setattr(live_hub, '_LOOK_S', 0.1)
     with serve(live) as api, listening(api) as receive:
         assert receive()['robots'] == []
         now(live, 'r1', 'battery', 80.0)
         found = wait_for(receive, 'robot')
         assert (found['robot_id'], found['online']) == ('r1', True)
+        monkeypatch.setattr(live_hub, 'ONLINE_S', 0.001)  # for so long it was silent
         found = wait_for(receive, 'robot')
         assert (found['robot_id'], found['online']) == ('r1', False)
 
@@ -128,7 +130,8 @@ def test_a_client_that_does_not_read_holds_up_no_other(live, serve, monkeypatch)
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
     with serve(live) as api:
         small.connect(('127.0.0.1', api.port))
-        with listening(api, sock=small, max_queue=1, compression=None) as stalled, \
+        options = {'sock': small, 'max_queue': 1, 'close_timeout': 0.1}
+        with listening(api, compression=None, **options) as stalled, \
                 listening(api, compression=None) as receive:
             assert receive()['type'] == 'snapshot'
             for number in range(1, rounds + 1):

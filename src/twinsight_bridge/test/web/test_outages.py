@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 import socket
-import time
 
 import pytest
 
@@ -31,6 +30,10 @@ def private_site(private, make_site):
         StoreSettings(reduct.url, patience_s=0.0), PostgresSettings(postgres.url),
         RedisSettings(redis.url),
     )
+
+
+def address_of(silent):
+    return f'postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d'
 
 
 def states(api):
@@ -91,13 +94,25 @@ def test_a_store_that_refuses_is_no_store_that_is_away(free_postgres, make_site,
 
 def test_a_database_that_hangs_holds_up_nobody_else(site, make_site, serve):
     with socket.create_server(('127.0.0.1', 0)) as silent:
-        url = f'postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d'
-        history = PostgresSettings(url, timeout_s=2.0)
+        silent.settimeout(30)
+        options = 'connect_timeout=60&sslmode=disable'
+        history = PostgresSettings(f'{address_of(silent)}?{options}')
         stores = site.addresses
         with serve(make_site(stores.records, history, stores.live)) as api, \
                 ThreadPoolExecutor(8) as clients:
             asked = [clients.submit(api.detail, '/missions', 503) for _ in range(8)]
-            time.sleep(0.2)
-            assert api.json('/topics')['topics']
-            assert not any(each.done() for each in asked)
+            connected = [silent.accept()[0] for _ in asked]
+            try:
+                assert api.json('/topics')['topics']
+                assert not any(each.done() for each in asked)
+            finally:
+                for each in connected:
+                    each.close()
             assert all('PostgreSQL at 127.0.0.1' in each.result() for each in asked)
+
+
+def test_a_database_that_hangs_is_given_up(make_site, serve):
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        history = PostgresSettings(address_of(silent), timeout_s=2.0)
+        with serve(make_site(None, history)) as api:
+            assert 'PostgreSQL at 127.0.0.1' in api.detail('/missions', 503)
