@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 import json
 
+HISTORY_S = 2.0
 SECONDS = 5.0
 ROBOT_SECONDS = 60.0
 
@@ -41,12 +42,17 @@ class Stream:
 
 @dataclass(frozen=True)
 class Load:
-    """Some topics, published for so many seconds."""
+    """
+    Some topics, published for so many seconds.
+
+    history_s  the last seconds of a reliable topic that its publisher keeps for repairs
+    """
 
     name: str
     title: str
     seconds: float
     streams: tuple[Stream, ...]
+    history_s: float = HISTORY_S
 
     @property
     def asked(self) -> int:

@@ -145,6 +145,10 @@ class Process:
         """Return the processor time so far, with that of the processes that it started."""
         return sum(map(cpu_s, self.tree()))
 
+    def waited_s(self) -> float:
+        """Return how long its threads could have run and got no processor so far (s)."""
+        return waited_s(self._process.pid)
+
     def tree(self) -> list[int]:
         """Return its id and those of the processes that it started."""
         return tree(self._process.pid)
@@ -207,6 +211,15 @@ def cpu_s(pid: int | None) -> float:
     if pid is None or ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
         return 0.0
     return time.clock_gettime(clock.value)
+
+
+def waited_s(pid: int) -> float:
+    """Return how long a process's threads of now waited for a processor so far (s)."""
+    waited_ns = 0
+    for file in Path(f'/proc/{pid}/task').glob('*/schedstat'):
+        with suppress(OSError):  # it has ended meanwhile
+            waited_ns += int(file.read_text().split()[1])
+    return waited_ns * 1e-9
 
 
 def tree(pid: int) -> list[int]:

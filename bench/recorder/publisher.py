@@ -19,7 +19,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from bench.loads import Load, Stream
+from bench.loads import HISTORY_S, Load, Stream
 from bench.payloads import pool
 from twinsight_store.message_types import message_class
 
@@ -42,7 +42,9 @@ def run(load: Load) -> int:
     rclpy.init()
     node = Node('bench_publisher')
     publishers: list[Publisher[Any]] = [
-        node.create_publisher(message_class(stream.type_name), stream.topic, qos(stream))
+        node.create_publisher(
+            message_class(stream.type_name), stream.topic, qos(stream, load.history_s)
+        )
         for stream in load.streams
     ]
     pools = [pool(stream) for stream in load.streams]
@@ -73,14 +75,14 @@ def run(load: Load) -> int:
     return 0
 
 
-def qos(stream: Stream) -> QoSProfile:
+def qos(stream: Stream, history_s: float = HISTORY_S) -> QoSProfile:
     """Return the profile of a stream's publisher: deep enough to lose nothing by itself."""
     if not stream.reliable:
         return QoSProfile(
             depth=_BEST_EFFORT_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
         )
     fits = _HISTORY_BYTES // max(stream.size_bytes, 1000)
-    return QoSProfile(depth=max(20, min(round(2 * stream.rate_hz), fits, 20_000)))
+    return QoSProfile(depth=max(20, min(round(history_s * stream.rate_hz), fits, 20_000)))
 
 
 def _publish(load: Load, publishers: list[Any], pools: list[Any]) -> tuple[list[int], float]:
