@@ -22,7 +22,7 @@ from stack import Process
 from twinsight_tools.messages import ToolError
 
 COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red
-LAST_LINES_S = 1.0  # for output that is still in a pipe when the last node has ended
+LAST_LINES_S = 5.0  # for output that is still in the pipe of a node that has ended
 
 
 class Output:
@@ -72,7 +72,7 @@ class Node:
     @property
     def next_step_s(self) -> float | None:
         """Return when the next, harder signal is due (monotonic seconds)."""
-        return self._steps[0][0] if self._steps and not self.ended else None
+        return self._steps[0][0] if self._steps and self.popen.returncode is None else None
 
     def stop(self, first: signal.Signals, now_s: float) -> None:
         """Ask the process to end, and plan what follows if it does not."""
@@ -117,8 +117,8 @@ class Supervisor:
             for node in self._nodes:
                 if not node.ended:
                     node.popen.kill()
-                if node.reader is not None:
-                    node.reader.join(LAST_LINES_S)
+                    if node.reader is not None:
+                        node.reader.join(LAST_LINES_S)
         return self._failure
 
     def _on_signal(self, number: int, _: object) -> None:
@@ -161,6 +161,8 @@ class Supervisor:
 
     def _await_end(self, node: Node) -> None:
         node.popen.wait()
+        if node.reader is not None:  # its last lines come before what is said of its end
+            node.reader.join(LAST_LINES_S)
         self._events.put(node)
 
     def _handle_next(self) -> None:

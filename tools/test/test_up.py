@@ -1,6 +1,7 @@
 """tools/up with real processes: its arguments, its output, its end."""
 
 from collections.abc import Callable, Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import psycopg
@@ -222,6 +224,17 @@ def wait_until_recorded(settings: StoreSettings) -> None:
             time.sleep(0.1)
 
 
+def newest_odom(client: redis.Redis) -> dict[str, Any]:
+    """Return what Redis has of a metric now, with its mission."""
+    return json.loads(client.hget('twinsight:live:robot_05', 'odom.x') or '{}')
+
+
+def newest_recorded_mission(settings: StoreSettings) -> str:
+    """Return the mission of the message that was recorded last."""
+    *_, newest = read(Selection(robots=('robot_05',)), settings)
+    return newest.labels['mission_id']
+
+
 def test_metrics_arrive_in_both_stores_with_the_mission_of_the_recorder(
     start: Start, tmp_path: Path, store_settings: StoreSettings, postgres_url: str, redis_url: str
 ) -> None:
@@ -243,27 +256,36 @@ def test_metrics_arrive_in_both_stores_with_the_mission_of_the_recorder(
         while client.xlen('twinsight:metrics:robot_05') < 400:
             assert time.monotonic() < end, 'no metrics'
             time.sleep(0.1)
+        # Nobody named a mission. The two agree on one, once they have found each other.
+        wait_until(lambda: newest_odom(client).get('mission_id')
+                   == newest_recorded_mission(store_settings))
         run.popen.send_signal(signal.SIGINT)
         assert run.end() == 0, ''.join(run.lines)
-        latest = json.loads(client.hget('twinsight:live:robot_05', 'odom.x'))
+        latest = newest_odom(client)
     with psycopg.connect(postgres_url) as connection:
         x = connection.execute(
             "SELECT robot_id, mission_id, value FROM metric WHERE name = 'odom.x' ORDER BY time"
         ).fetchall()
-    recorded = list(read(Selection(robots=('robot_05',)), store_settings))
-    # Nobody named a mission. The two agree on one, but may need a moment on a busy machine.
-    mission = recorded[-1].labels['mission_id']
+    mission = newest_recorded_mission(store_settings)
     assert x[-1][:2] == ('robot_05', mission)
     assert (latest['value'], latest['mission_id']) == (x[-1][2], mission)
 
 
-def test_the_first_failure_is_the_exit_code_and_the_others_go_on(start: Start) -> None:
+def test_the_first_failure_is_the_exit_code_and_the_others_go_on(
+    start: Start, tmp_path: Path
+) -> None:
+    def once(name: str, then: str) -> str:
+        return f"until [ -e '{tmp_path}/{name}' ]; do sleep 0.05; done; {then}"
+
     run = start(
-        sys.executable, '-c', SUPERVISE, 'sleep 0.3; exit 4', 'exit 3', 'sleep 0.6; echo alive'
-    )
+        sys.executable, '-c', SUPERVISE,
+        once('second', 'exit 4'), 'exit 3', once('third', 'echo alive'),
+    )  # fmt: skip
+    run.wait_for(r'^\[up\] node_1 died, exit code 3$')
+    (tmp_path / 'second').touch()
+    run.wait_for(r'^\[up\] node_0 died, exit code 4$')
+    (tmp_path / 'third').touch()
     assert run.end() == 3
-    assert '[up] node_1 died, exit code 3\n' in run.lines
-    assert '[up] node_0 died, exit code 4\n' in run.lines
     assert '[node_2] alive\n' in run.lines
 
 
@@ -290,16 +312,25 @@ def test_a_node_that_does_not_end_is_terminated_then_killed(start: Start) -> Non
     assert not is_running(pid)
 
 
+def all_of(terminal: int) -> str:
+    """Return what was written to a terminal that nobody writes to any more."""
+    text = b''
+    with contextlib.suppress(OSError):  # EIO is its end
+        while data := os.read(terminal, 65536):
+            text += data
+    return text.decode()
+
+
 def test_names_are_coloured_on_a_terminal_only(start: Start, env: Env) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.run(
         [sys.executable, '-c', SUPERVISE, 'printf "a\\nlast, without newline"'],
-        env=env,
+        env={name: value for name, value in env.items() if name != 'NO_COLOR'},
         stdout=theirs,
         timeout=TIMEOUT_S,
     )
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
+    shown = all_of(ours)
     os.close(ours)
     assert process.returncode == 0
     assert '\x1b[33m[node_0]\x1b[0m a\r\n' in shown
