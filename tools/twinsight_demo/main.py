@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 import json
 import math
@@ -13,7 +13,6 @@ from pathlib import Path
 import signal
 import sys
 import tempfile
-import time
 
 from rich.console import Console
 
@@ -97,7 +96,8 @@ def _demo(options: argparse.Namespace, folder: Path, console: Console) -> bool:
             for m in episode if m.topic in topics
         ]
     known = {topic: channel for topic, channel in channels.items() if _is_installed(channel)}
-    replayed = _replay(known, rate, folder, console)
+    messages = Counter(each.topic for each in stored)
+    replayed = _replay(known, messages, rate, folder, console)
     rows = compare(
         published, stored, replayed, PREFIX, rate, frozenset(channels) - frozenset(known)
     )
@@ -134,9 +134,14 @@ def _import_bag(bag: Path, folder: Path, console: Console) -> list[Sighting]:
 
 
 def _replay(
-    channels: dict[str, Channel], rate: float, folder: Path, console: Console
+    channels: dict[str, Channel], messages: Mapping[str, int], rate: float, folder: Path,
+    console: Console,
 ) -> list[Sighting]:
-    """Replay the channels' topics and return what a node that listens saw of them."""
+    """
+    Replay the channels' topics and return what a node that listens saw of them.
+
+    messages  topic → how many there are to be seen
+    """
     topics = folder / 'topics.json'
     out = folder / 'replayed.jsonl'
     offers = {topic: offer_of(channel.offered_qos) for topic, channel in channels.items()}
@@ -144,6 +149,7 @@ def _replay(
         {
             'topic': PREFIX + topic, 'type': channel.type_name,
             'reliable': is_reliable(offers[topic]), 'latched': is_latched(offers[topic]),
+            'messages': messages[topic],
         }
         for topic, channel in channels.items()
     ]))
@@ -158,7 +164,6 @@ def _replay(
         with Child('replay', replaying, folder) as replay:
             show_progress(console, 'the replay node publishes it again', None, replay)
             replay.finish(30.0)
-        time.sleep(0.5)  # best-effort topics have no acknowledgement to wait for
         witness.finish(60.0, ask=signal.SIGTERM)
     return sighting.read(out)
 

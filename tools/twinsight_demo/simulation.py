@@ -44,7 +44,7 @@ def record_simulation(
                    folder) as recorder:
             show_progress(console, 'the simulated robot drives and is recorded', seconds, driving)
             driving.finish(60.0)
-            time.sleep(0.5)  # the last messages are on their way through DDS
+            time.sleep(2.0)  # the last messages are on their way through DDS
             recorder.finish(30.0, ask=signal.SIGINT)
             metrics.finish(30.0, ask=signal.SIGINT)
     return sighting.read_ledger(ledger)

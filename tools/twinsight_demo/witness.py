@@ -2,8 +2,9 @@
 A node that only looks: it subscribes to topics and writes down every message that arrives.
 
 Usage: python -m twinsight_demo.witness TOPICS.json OUT.jsonl
-TOPICS.json lists objects with topic, type, reliable, latched. It prints "ready" when it is
-subscribed and ends, writing OUT.jsonl, on SIGTERM or SIGINT.
+TOPICS.json lists objects with topic, type, reliable, latched, messages. It prints "ready" when it
+is subscribed and ends, writing OUT.jsonl, on SIGTERM or SIGINT: at once where as many messages
+came as there are to be, else when the others did not come for a while.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import rclpy
@@ -25,6 +27,7 @@ from twinsight_demo.sighting import digest_of, Sighting, write
 from twinsight_store.message_types import message_class
 
 _DEPTH = 5000
+_LATE_S = 10.0
 
 
 def main() -> int:
@@ -59,6 +62,10 @@ def main() -> int:
     executor.add_node(node)
     print('ready', flush=True)
     while not stop.is_set():
+        executor.spin_once(timeout_sec=0.05)
+    # Best-effort topics have no acknowledgement: the last messages may still be on their way.
+    expected, end = sum(topic['messages'] for topic in topics), time.monotonic() + _LATE_S
+    while len(seen) < expected and time.monotonic() < end:
         executor.spin_once(timeout_sec=0.05)
     write(out, (Sighting(topic, ns, len(data), digest_of(data)) for topic, ns, data in seen))
     rclpy.try_shutdown()
