@@ -9,8 +9,9 @@ from pathlib import Path
 import shutil
 import subprocess
 import tempfile
+import time
 from types import SimpleNamespace
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 import uuid
 
@@ -21,6 +22,8 @@ from twinsight_tools import kafka, postgres, postgres_data, timescaledb
 from twinsight_tools import redis_server as redis_programs
 from twinsight_tools.launch import Program
 from twinsight_tools.private import PrivateServer
+
+_LEFT_S = 30.0
 
 
 class Server(Protocol):
@@ -95,9 +98,22 @@ def fresh_database(url: str) -> Iterator[str]:
     """Make a database on a server, and drop it with all who are still connected to it."""
     name = f'test_{uuid.uuid4().hex[:12]}'
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE {name}')
+        # Nobody can be in template0, where a worker of the server's own may be in the other.
+        connection.execute(f'CREATE DATABASE {name} TEMPLATE template0')
         yield urlsplit(url)._replace(path=f'/{name}').geturl()
-        connection.execute(f'DROP DATABASE {name} WITH (FORCE)')
+        drop(connection, name)
+
+
+def drop(connection: psycopg.Connection[Any], database: str) -> None:
+    """Drop a database; whoever is ended for that may need longer than the server waits."""
+    end = time.monotonic() + _LEFT_S
+    while True:
+        try:
+            connection.execute(f'DROP DATABASE {database} WITH (FORCE)')
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > end:
+                raise
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def run(clean_env: dict[str, str]) -> Run:
             env={key: value for key, value in full.items() if value},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     return in_checkout

@@ -13,14 +13,14 @@ from twinsight_tools.private import PrivateServer
 def send(url: str, value: bytes) -> None:
     producer = Producer({'bootstrap.servers': url, 'acks': 'all'})
     producer.produce('robots', value)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def received(url: str, count: int) -> list[bytes]:
     settings = {'bootstrap.servers': url, 'group.id': 'test', 'auto.offset.reset': 'earliest'}
     consumer = Consumer(settings)
     consumer.subscribe(['robots'])
-    messages = consumer.consume(count, timeout=20)
+    messages = consumer.consume(count, timeout=60)
     consumer.close()
     return [message.value() for message in messages]
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+import socket
+import struct
 
 import pytest
 import redis
 
 from twinsight_tools import redis_server as redis_programs
+from twinsight_tools.launch import Program
 from twinsight_tools.private import PrivateServer
+
+_IP_LOCAL_PORT_RANGE = 51  # of <linux/in.h>
 
 
 def client(url: str) -> redis.Redis:
@@ -29,11 +34,42 @@ def test_what_was_acknowledged_outlives_a_kill(redis_server: PrivateServer) -> N
     assert client(url).llen('numbers') == 200
 
 
+def ask_for_any_port(least: int, most: int) -> int:
+    """Return the port that the system gives from a range; OSError where none is free."""
+    with socket.socket() as asking:
+        ports = struct.pack('=I', most << 16 | least)
+        try:
+            asking.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, ports)
+        except OSError:
+            pytest.skip('a socket has no range of its own here: Linux is older than 6.3')
+        asking.bind(('127.0.0.1', 0))
+        return int(asking.getsockname()[1])
+
+
+def test_nobody_is_given_the_port_of_a_server_that_is_away(redis_server: PrivateServer) -> None:
+    port = redis_server.port
+    assert port is not None
+    redis_server.kill()
+    with pytest.raises(OSError, match='in use'):
+        ask_for_any_port(port, port)
+    redis_server.restart()
+    assert redis_server.port == port
+    assert client(redis_server.url).ping()
+
+
 def test_it_is_for_this_machine_only_and_drops_nothing(redis_url: str) -> None:
     settings = client(redis_url).config_get('*')
     assert settings['bind'] == '127.0.0.1'
     assert settings['maxmemory-policy'] == 'noeviction'
-    assert (settings['appendonly'], settings['appendfsync']) == ('yes', 'everysec')
+    assert settings['appendonly'] == 'yes'
+
+
+def test_only_that_of_make_servers_outlives_a_power_cut(
+    redis_url: str, redis_program: Program, tmp_path: Path
+) -> None:
+    assert client(redis_url).config_get('appendfsync') == {'appendfsync': 'no'}
+    argv = redis_programs.SERVER.launch(redis_program, tmp_path, 1, None).argv
+    assert argv[argv.index('--appendfsync') + 1] == 'everysec'
 
 
 def test_a_server_that_wants_a_password_does_run(redis_server: PrivateServer) -> None:

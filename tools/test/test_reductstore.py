@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 import socket
 import urllib.error
@@ -94,7 +93,7 @@ def test_path_comes_before_the_cache(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / 'reductstore').write_text('#!/bin/sh\n')
         (folder / 'reductstore').chmod(0o755)
-    env = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'HOME': os.environ['HOME']}
+    env = {'XDG_CACHE_HOME': str(tmp_path / 'cache')}
     found = reductstore.find({**env, 'PATH': str(on_path)})
     assert found is not None and found.binary == on_path / 'reductstore'
     found = reductstore.find({**env, 'PATH': str(tmp_path)})

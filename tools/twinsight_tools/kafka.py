@@ -149,11 +149,13 @@ def _java(program: Program) -> list[str]:
 
 def _configure(data: Path, port: int) -> Path:
     """Write the settings of a broker for one start; return the file."""
-    controller = free_port()
+    # The controller is on an address of loopback where nobody else listens: a free port of the
+    # usual one could be taken by somebody else before Java is up.
+    controller = f'127.0.0.2:{port - 1}'
     settings = _SETTINGS | {
-        'listeners': f'PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}',
+        'listeners': f'PLAINTEXT://127.0.0.1:{port},CONTROLLER://{controller}',
         'advertised.listeners': f'PLAINTEXT://127.0.0.1:{port}',
-        'controller.quorum.voters': f'1@127.0.0.1:{controller}',
+        'controller.quorum.voters': f'1@{controller}',
         'log.dirs': str(data / 'log'),
     }
     file = data / 'server.properties'

@@ -14,7 +14,7 @@ from typing import Protocol
 from .messages import ToolError
 
 READY_TIMEOUT_S = 60.0
-PORT_TIMEOUT_S = 3.0  # a killed process holds its port until its last thread has gone
+PORT_TIMEOUT_S = 10.0  # a killed process holds its port until its last thread has gone
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,37 @@ def free_again(port: int) -> int:
     return port
 
 
+def hold_free_port() -> socket.socket:
+    """
+    Bind a free port on loopback for a server that is still to come, or that is away for a while.
+
+    Until the socket is closed the system gives the port to nobody who asks for any free one. It
+    does not listen, so a server that reuses addresses, as ours do, binds the port all the same.
+    """
+    holder = _reusing()
+    try:
+        holder.bind(('127.0.0.1', 0))
+    except OSError as error:
+        holder.close()
+        raise ToolError('no free port on 127.0.0.1') from error
+    return holder
+
+
 def _bound(port: int) -> int | None:
     """Return the port, or for 0 a free one, where a server could bind it now."""
-    with socket.socket() as probe:
-        # As the servers do: a port whose last connections linger counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with _reusing() as probe:
         try:
             probe.bind(('127.0.0.1', port))
         except OSError:
             return None
         return int(probe.getsockname()[1])
+
+
+def _reusing() -> socket.socket:
+    """Make a socket for which a port counts as free whose last connections linger."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
 
 
 def wait_until_ready(kind: Kind, url: str, alive: Callable[[], bool], log: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+import signal
+import socket
 import subprocess
 from types import TracebackType
 
 from . import processes
-from .launch import free_port, Kind, Launch, Program, wait_until_ready
+from .launch import free_port, hold_free_port, Kind, Launch, Program, wait_until_ready
 from .messages import ToolError
 
 STOP_TIMEOUT_S = 15.0
@@ -18,7 +20,8 @@ class PrivateServer:
     """
     One server process on loopback, tied to the life of this process.
 
-    `url` and `port` stay the same over `kill`, `stop` and `restart`; `pid` changes.
+    `url` and `port` stay the same over `kill`, `stop` and `restart`; `pid` changes. While the
+    server is away, its port is kept for it until the block ends.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class PrivateServer:
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
         self._launch: Launch | None = None
+        self._holder: socket.socket | None = None
         self.log = log
 
     def __enter__(self) -> PrivateServer:
@@ -51,6 +55,7 @@ class PrivateServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        self._let_go()
 
     @property
     def url(self) -> str:
@@ -74,13 +79,27 @@ class PrivateServer:
         attempts = 1 if self._port else START_ATTEMPTS
         for attempt in range(attempts):
             try:
-                self._start_on(self._port or free_port())
+                self._start_on(self._port or self._choose_port())
                 return
             except ToolError:
-                # Between choosing a free port and binding it, another program may have taken it.
+                # Another program may have taken the port, where it could not be held.
                 self.kill()
                 if attempt + 1 == attempts:
+                    if self._port is None:
+                        self._let_go()
                     raise
+
+    def _choose_port(self) -> int:
+        self._let_go()
+        if self._program.image:  # how a container engine binds a port is not ours to know
+            return free_port()
+        self._holder = hold_free_port()
+        return int(self._holder.getsockname()[1])
+
+    def _let_go(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     def _start_on(self, port: int) -> None:
         if free_port(port) != port:
@@ -105,13 +124,16 @@ class PrivateServer:
 
     def stop(self) -> None:
         """End the server in good order, and by force where that takes too long."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
             self._process.send_signal(self._kind.stop_signal)
             try:
                 self._process.wait(STOP_TIMEOUT_S)
-                return
             except subprocess.TimeoutExpired:
                 self.kill()
+        elif self._process.returncode == -signal.SIGKILL:
+            self.kill()  # whoever killed it has not taken away what it left behind
 
     def restart(self) -> None:
         """Start a killed, stopped or running server anew, on the same port and data."""

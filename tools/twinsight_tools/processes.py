@@ -28,6 +28,8 @@ if os.getppid() != parent:
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
+_KILLED_S = 30.0  # a process that waits for a disk ends when the disk has answered
+
 
 def start_detached(argv: Sequence[str], env: Mapping[str, str], log: Path) -> int:
     """Start a process of its own session that outlives this one; return its pid."""
@@ -72,7 +74,7 @@ def end(
     timeout_s: float = 10.0,
 ) -> bool:
     """End a process: `first`, and SIGKILL after `timeout_s`. True where `first` was enough."""
-    for number, patience_s in ((first, timeout_s), (signal.SIGKILL, 5.0)):
+    for number, patience_s in ((first, timeout_s), (signal.SIGKILL, _KILLED_S)):
         if not same(pid, started):
             return True
         try:

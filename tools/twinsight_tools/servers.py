@@ -17,6 +17,9 @@ from .workspace import here, Workspace
 # Every server of the suite; one more is one module and one more entry here.
 KINDS: tuple[Kind, ...] = (reductstore.SERVER, postgres.SERVER, redis_server.SERVER)
 
+# A server brings what it holds to the disk; before that ReductStore waits 10 s for its clients.
+END_TIMEOUT_S = 60.0
+
 
 def lacking(env: Mapping[str, str]) -> list[str]:
     """Name the system packages missed by servers that would have to be built."""
@@ -60,7 +63,7 @@ def _start_one(kind: Kind, env: Mapping[str, str], workspace: Workspace) -> None
             say(kind.title, f'{before.url} (running, pid {before.pid}, {before.found})')
             return
         say(kind.title, f'pid {before.pid} runs but does not answer at {before.url}: ending it')
-        processes.end(before.pid, before.process_start, first=kind.stop_signal)
+        _end(kind, before)
     if before:
         say(kind.title, f'pid {before.pid} is gone: starting again on the same data')
         remove_container(before.container)
@@ -100,14 +103,19 @@ def stop(workspace: Workspace) -> None:
                 say(kind.title, 'not running')
                 continue
             if identity.same(entry.pid, entry.process_start):
-                clean = processes.end(
-                    entry.pid, entry.process_start, first=kind.stop_signal
-                )
+                clean = _end(kind, entry)
                 say(kind.title, f'{"ended" if clean else "killed"} pid {entry.pid} ({entry.url})')
             else:
                 say(kind.title, f'pid {entry.pid} was gone already')
             remove_container(entry.container)
             state.write(workspace, entries)
+
+
+def _end(kind: Kind, entry: Entry) -> bool:
+    """End a server; True where it ended in good order."""
+    return processes.end(
+        entry.pid, entry.process_start, first=kind.stop_signal, timeout_s=END_TIMEOUT_S
+    )
 
 
 def _is_ours(url: str, workspace: Workspace) -> bool:
