@@ -153,25 +153,37 @@ class StoreWriter:
         """
         if (entry, channel.id) in self._described:
             return
-        # Not with write_attachments(), which keeps silent about what was refused.
+        # Each in a request of its own: before it takes a description, the store removes the former
+        # one of that name, and ReductStore 1.21 gives up the whole block, with the descriptions
+        # of all earlier channels, where another is on its way into it just then. So not with
+        # write_attachments() either, which keeps silent about what was refused besides.
         attachment = json.dumps(channel.to_attachment()).encode()
-        batch = RecordBatch()
         now_us = time.time_ns() // 1000
         for shift, key in enumerate((layout.ATTACHMENT, layout.attachment_key(channel))):
-            batch.add(
-                f'{entry}/$meta',
-                now_us + shift,
-                attachment,
-                content_type='application/json',
-                labels={'key': key},
-            )
+            refused = await self._attach(entry, now_us + shift, key, attachment)
+            if refused is not None:
+                if refused.status_code not in _CONCERNS_ALL:  # what the messages meet too, and say
+                    _log.warning(
+                        f'{entry}: the description of {channel.topic} was refused: {refused}'
+                    )
+                return
+        self._described.add((entry, channel.id))
+
+    async def _attach(
+        self, entry: str, timestamp_us: int, key: str, attachment: bytes
+    ) -> ReductError | None:
+        """Store one attachment of an entry; return why the store refuses it."""
+        batch = RecordBatch()
+        batch.add(
+            f'{entry}/$meta',
+            timestamp_us,
+            attachment,
+            content_type='application/json',
+            labels={'key': key},
+        )
         with store_errors(self._settings):
             errors = await self._bucket.write_record_batch(batch)
-        refused = next((error for each in errors.values() for error in each.values()), None)
-        if refused is None:
-            self._described.add((entry, channel.id))
-        elif refused.status_code not in _CONCERNS_ALL:  # what the messages meet too, and say
-            _log.warning(f'{entry}: the description of {channel.topic} was refused: {refused}')
+        return next((error for each in errors.values() for error in each.values()), None)
 
     @asynccontextmanager
     async def _turn(self, entries: Iterable[str]) -> AsyncIterator[None]:
