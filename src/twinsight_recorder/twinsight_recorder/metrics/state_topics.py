@@ -23,7 +23,7 @@ TakerOf = Callable[[str, str], 'Take | None']
 """Gives what takes a topic's messages, by name and type; None where nobody wants them."""
 
 _MOST_IN_ONE_TURN = 1000
-_REPAIR_NS = 2_000_000_000
+_CLOCK_STEP_NS = 2_000_000_000
 
 
 @dataclass
@@ -38,11 +38,12 @@ class _Followed:
         Return when a message came: at least a microsecond after the one before it.
 
         A database knows no finer time, and the order must be seen there. A message that waited
-        for one before it, which DDS had to send again, came when that came. A clock that was set
-        back is followed.
+        for one before it, which DDS had to send again, came when that came, and that may be
+        seconds later. A clock that was set back is followed.
         """
-        if self.last_ns - _REPAIR_NS < receive_ns < self.last_ns + 1000:
-            receive_ns = self.last_ns + 1000
+        after_ns = self.last_ns + 1000
+        if receive_ns < after_ns and time.time_ns() > self.last_ns - _CLOCK_STEP_NS:
+            receive_ns = after_ns
         self.last_ns = receive_ns
         return receive_ns
 

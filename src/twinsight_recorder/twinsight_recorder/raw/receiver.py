@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from twinsight_recorder.raw.intake import Intake
+from twinsight_recorder.raw.receive_order import ReceiveOrder
 from twinsight_recorder.raw.recorded_topic import RecordedTopic
 from twinsight_store.taken_directly import never_called, TakenDirectly
 
@@ -45,6 +46,7 @@ class Receiver:
         self._node = node
         self._intake = intake
         self._observer = observer
+        self._order = ReceiveOrder()
         lost = None
         if self.is_best_effort:
             lost = partial(_tell_lost, topic, topic.told_lost)
@@ -70,22 +72,23 @@ class Receiver:
     def take_waiting(self) -> int:
         """Take what waits in the subscription, up to a bound that lets others have their turn."""
         subscription, topic = self._subscription, self.topic
-        see, offer = topic.loss.see, self._intake.offer
+        see, offer, time_of = topic.loss.see, self._intake.offer, self._order.time_of
         with subscription.handle:
             take, cls = subscription.handle.take_message, subscription.msg_type
             for count in range(_MOST_IN_ONE_TURN):
                 taken: Any = take(cls, True)  # bytes, and a mapping of what DDS says
                 if taken is None:
+                    self._order.all_taken()
                     return count
                 data, info = taken
                 if self._observer is not None:
                     self._observer(data)
                 if not self.recording:
                     continue
-                receive_ns = info['received_timestamp'] or time.time_ns()
                 sequence = info.get('publication_sequence_number') or 0
                 gid = info.get('publisher_gid')
                 publisher = gid['data'] if gid else b''
+                receive_ns = time_of(publisher, info['received_timestamp'] or time.time_ns())
                 see(publisher, sequence)
                 offer(
                     topic, receive_ns, info['source_timestamp'] or receive_ns, sequence, data,

@@ -18,7 +18,7 @@ from twinsight_recorder.raw.topic_pace import TopicPace
 _LATE_S = 10.0
 """Messages that wait longer than this for the store are worth a warning."""
 
-_FAREWELL = Duration(seconds=0.5)
+_FAREWELL = Duration(seconds=2.0)
 """A listener that hangs holds up the end of a recorder for no longer."""
 
 _COUNTS = (
