@@ -61,9 +61,9 @@ class _Child:
             self._wakeup.clear()
             if self._stream.fileno() in ready and not self._obey(feed):
                 return
-            while self._bad:
-                send(self._stream, Kind.BAD, self._bad.pop(0))
+            self._send_bad()
             while self._sent_bytes < limit_bytes and (piece := feed.take()):
+                self._send_bad()  # with the last piece playing may end
                 self._sent_bytes += self._pieces.send(self._generation, piece)
                 if select.select([self._stream], [], [], 0)[0]:
                     self._wakeup.set()  # there may be more to send after what is asked now
@@ -82,6 +82,11 @@ class _Child:
         elif kind is Kind.TAKEN and content[0] == self._generation:
             self._sent_bytes -= content[1]
         return True
+
+    def _send_bad(self) -> None:
+        """Tell of the records that could not be read; of those of a piece, before the piece."""
+        while self._bad:
+            send(self._stream, Kind.BAD, self._bad.pop(0))
 
     def _report(self, error: RecordError) -> None:
         self._bad.append(RecordError(str(error)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 from rclpy.executors import MultiThreadedExecutor
@@ -66,9 +67,10 @@ class RosSide:
         self._executor.spin_until_future_complete(self._over)
 
     def _tell_status(self) -> None:
+        now_ns = time.time_ns()  # first: of what a status tells, nothing is older than its stamp
         status = self._controls.status()
-        self._status.tell(status)
-        self._parameters.tell(status)
+        self._parameters.tell(status)  # so who has heard the status finds them to be the same
+        self._status.tell(status, now_ns)
 
     def _tell_time(self) -> None:
         if self._clock and self._controls.status().state is not State.STARTING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import time
 
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -40,11 +39,11 @@ class StatusTopic:
         self._unreadable = unreadable
         self._queued = queued
 
-    def tell(self, status: Status) -> None:
-        """Publish a status."""
+    def tell(self, status: Status, time_ns: int) -> None:
+        """Publish a status with its time (Unix ns)."""
         queued, queued_bytes = self._queued()
         self._publisher.publish(ReplayStatus(
-            header=Header(stamp=to_msg(time.time_ns())),
+            header=Header(stamp=to_msg(time_ns)),
             state=_STATES[status.state],
             paused=status.paused,
             rate=status.rate,
