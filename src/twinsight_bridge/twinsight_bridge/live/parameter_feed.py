@@ -55,12 +55,12 @@ class ParameterFeed:
     async def subscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """Obey ``subscribeParameterUpdates``: those that are named, or all that there are."""
         names = _texts(request.get('parameterNames'))
+        watched = self._watched.setdefault(viewer, set())  # no more theirs once they leave
+        self._on_watching()
         if not names:
             await self._parameters.fetch(names)
             names = [each['name'] for each in self._parameters.known(names)]
-        watched = self._watched.setdefault(viewer, set())
         watched.update(names[:_MOST_WATCHED - len(watched)])
-        self._on_watching()
 
     async def unsubscribe(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """Obey ``unsubscribeParameterUpdates``: those that are named, or all."""

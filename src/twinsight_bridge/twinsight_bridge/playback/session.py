@@ -73,12 +73,13 @@ class Session:
                 f'{format_time(order.seek_ns)}: accepted is {format_span(start_ns, end_ns)}, '
                 'which the session plays'
             ))
-        await self._child.obey(order)
-        return self.describe()
+        return self._described(await self._child.obey(order))
 
     def describe(self) -> dict[str, Any]:
         """Return what it plays and where it is, as JSON has it."""
-        state = self._child.state
+        return self._described(self._child.state)
+
+    def _described(self, state: dict[str, Any]) -> dict[str, Any]:
         return {
             'id': self.id,
             'selection': _as_json(self.query.selection),

@@ -53,9 +53,9 @@ class Teller:
             status = self._patient(self._control.status(), now_s)
             if self._gate.is_open():
                 self._tell_viewers(status, now_s)
-        if now_s - self._parent_s >= _PARENT_S or status.state is not self._parent_state:
-            self._parent_s, self._parent_state = now_s, status.state
-            self._tell_parent(status)
+            if now_s - self._parent_s >= _PARENT_S or status.state is not self._parent_state:
+                self._parent_s, self._parent_state = now_s, status.state
+                self._tell_parent(status)  # within the lock: never after what is done next
 
     def _mind_audience(self, now_s: float) -> None:
         state = self._control.status().state
