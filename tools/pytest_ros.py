@@ -19,7 +19,9 @@ from twinsight_demo.child import Child, executable
 from twinsight_tools.ros_domain import own_ros_domain
 
 _POLL_S = 0.01
-_SERVICE_S = 20.0
+_SERVICE_S = 30.0
+_END_S = 30.0
+_QUIET_S, _BUSY_S = 0.05, 2.0
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
@@ -54,7 +56,7 @@ class RosDomain:
         return node
 
     def spin(
-        self, node: Node, until: Callable[[], object], timeout_s: float = 20.0
+        self, node: Node, until: Callable[[], object], timeout_s: float = 30.0
     ) -> None:
         """Serve a node's callbacks until the condition holds; fail where it never does."""
         executor = SingleThreadedExecutor(context=self.context)
@@ -113,10 +115,46 @@ class RosDomain:
     def _leave(self) -> None:
         for executor, thread in self._serving:
             executor.shutdown()
-            thread.join(5)
+            thread.join(_END_S)
+        for node in self._nodes:
+            _destroy_endpoints(node)
+        if self._nodes:
+            _wait_until_quiet(self._nodes[0])
         for node in self._nodes:  # a context that shuts down passes over every second one
             node.destroy_node()
         rclpy.try_shutdown(context=self.context)
+
+
+def _destroy_endpoints(node: Node) -> None:
+    for publisher in list(node.publishers):
+        node.destroy_publisher(publisher)
+    for subscription in list(node.subscriptions):
+        node.destroy_subscription(subscription)
+    for client in list(node.clients):
+        node.destroy_client(client)
+    for service in list(node.services):
+        node.destroy_service(service)
+
+
+def _wait_until_quiet(node: Node) -> None:
+    """
+    Return when others have had their endpoints for a while, or never do.
+
+    They may answer to the end of ours, and Fast DDS never comes back from leaving while it is
+    just told of theirs, where its C++ library is as old as that of the wheels: its wait without
+    limit overflows, and it spins with the lock that who tells it waits for
+    (https://github.com/eProsima/Fast-DDS/issues/6513).
+    """
+    end = time.monotonic() + _BUSY_S
+    since, before = time.monotonic(), None
+    while (now := time.monotonic()) - since < _QUIET_S and now < end:
+        endpoints = [
+            (name, node.count_publishers(name), node.count_subscribers(name))
+            for name, _ in node.get_topic_names_and_types()
+        ] + node.get_service_names_and_types()
+        if endpoints != before:
+            since, before = now, endpoints
+        time.sleep(_POLL_S)
 
 
 @pytest.fixture
