@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 import json
 import os
@@ -22,7 +22,9 @@ from websockets.typing import Subprotocol
 PROTOCOL = 'foxglove.sdk.v1'
 
 _MESSAGE, _TIME, _SERVICE_RESPONSE, _ASSET = 1, 2, 3, 4
-_TEXT = 1  # opcode of a WebSocket frame
+_TEXT, _PING, _PONG = 1, 9, 10  # opcodes of WebSocket frames
+_OPEN_S = 60.0  # the address of a replay is answered when its processes have started
+_HEARD_S = 30.0
 
 
 class Got(NamedTuple):
@@ -55,7 +57,8 @@ class FoxgloveViewer:
         self.assets: dict[int, tuple[str, bytes]] = {}
         self._connected = ExitStack()
         self.socket: ClientConnection = self._connected.enter_context(connect(
-            url, subprotocols=[Subprotocol(protocol)], max_size=None, compression=None, **options
+            url, subprotocols=[Subprotocol(protocol)], max_size=None, compression=None,
+            open_timeout=_OPEN_S, **options
         ))
         self._topics: dict[int, str] = {}
         self._calls = 0
@@ -83,15 +86,17 @@ class FoxgloveViewer:
         self.socket.send(json.dumps(request))
 
     def subscribe(self, *topics: str) -> None:
-        """Subscribe to topics, once they are advertised."""
+        """Subscribe to topics, once they are advertised; the bridge knows of it then."""
         wait_until(lambda: all(topic in self.channels for topic in topics))
         ids = [self.channels[topic]['id'] for topic in topics]
         self._topics.update(zip(ids, topics, strict=True))
         self.send(op='subscribe', subscriptions=[{'id': n, 'channelId': n} for n in ids])
+        self._be_heard()
 
     def unsubscribe(self, topic: str) -> None:
-        """End a subscription."""
+        """End a subscription; the bridge knows of it then."""
         self.send(op='unsubscribe', subscriptionIds=[self.channels[topic]['id']])
+        self._be_heard()
 
     def of(self, topic: str) -> list[Got]:
         """Return the messages of a topic."""
@@ -129,6 +134,10 @@ class FoxgloveViewer:
         wait_until(lambda: request in self.assets)
         error, data = self.assets[request]
         return error or data
+
+    def _be_heard(self) -> None:
+        """Return when what was sent has been read: frames are read in order, a ping too."""
+        assert self.socket.ping().wait(_HEARD_S), 'the server does not read what is sent'
 
     def _failure(self, call: int) -> str:
         failures = self.told_of('serviceCallFailure')
@@ -178,7 +187,7 @@ class NeverReads:
     """A viewer that subscribes to topics, and then takes nothing from its socket."""
 
     def __init__(self, url: str, *topics: str) -> None:
-        """Connect; topics have to be advertised already."""
+        """Connect, and subscribe once the topics are advertised."""
         place = urlsplit(url)
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -192,14 +201,19 @@ class NeverReads:
         self._stream = self.socket.makefile('rb')
         while self._stream.readline().strip():
             pass  # the head of the answer
-        channels = next(
-            told['channels'] for told in (json.loads(data) for kind, data in self.frames()
-                                          if kind == _TEXT) if told['op'] == 'advertise'
-        )
-        ids = [each['id'] for each in channels if each['topic'] in topics]
-        assert len(ids) == len(topics)
+        ids = self._ids_of(topics)
         request = {'op': 'subscribe', 'subscriptions': [{'id': n, 'channelId': n} for n in ids]}
         self.send(_TEXT, json.dumps(request).encode())
+
+    def _ids_of(self, topics: Sequence[str]) -> list[int]:
+        ids: dict[str, int] = {}
+        for kind, data in self.frames():
+            told = json.loads(data) if kind == _TEXT else {}
+            if told.get('op') == 'advertise':
+                ids.update({each['topic']: each['id'] for each in told['channels']})
+            if ids.keys() >= set(topics):
+                break
+        return [ids[topic] for topic in topics]
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Yield opcode and payload of each frame from now on."""
@@ -209,6 +223,12 @@ class NeverReads:
             if size > 125:
                 size = int.from_bytes(self._stream.read(8 if size == 127 else 2), 'big')
             yield kind & 0x0F, self._stream.read(size)
+
+    def be_heard(self) -> None:
+        """Return when what was sent has been read; what has come by then is left out."""
+        self.socket.sendall(bytes((0x80 | _PING, 0x80)) + bytes(4))
+        while next(self.frames())[0] != _PONG:
+            pass
 
     def send(self, kind: int, payload: bytes) -> None:
         """Send a frame as a client has to, with a mask, here one of zeros."""

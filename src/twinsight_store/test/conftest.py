@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 import math
 import random
 import struct
+import time
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,15 +21,17 @@ from rosidl_parser.definition import (
 )
 
 from twinsight_store import labels as label
+from twinsight_store import read as read_module
 from twinsight_store.catalog import Catalog
 from twinsight_store.cdr.plan import class_of, fields_of
 from twinsight_store.cdr.steps import SIZES
 from twinsight_store.channel import Channel
 from twinsight_store.connection import connect, Connection, StoreSettings
 from twinsight_store.layout import Record
-from twinsight_store.message import Message
+from twinsight_store.message import Batch, Message
 from twinsight_store.read import read
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 from twinsight_store.writer import batches, StoreWriter, Written
 from twinsight_tools import reductstore
@@ -152,6 +155,35 @@ def guarded_server(
     data = tmp_path_factory.mktemp('guarded') / 'data'
     with reductstore.running(reduct_binary, data, token='right') as server:
         yield server
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return what grows by the size of each batch of messages that read() fetches."""
+    sizes: list[int] = []
+
+    class Watched(RecordSource):
+        async def batches(self, from_ns: int | None = None) -> AsyncGenerator[Batch, None]:
+            async for batch in super().batches(from_ns):
+                if batch.messages:
+                    sizes.append(len(batch.messages))
+                yield batch
+
+    monkeypatch.setattr(read_module, 'RecordSource', Watched)
+    return sizes
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object], str], None]:
+    """Return a function that waits until something is so; where it never is, it fails."""
+
+    def wait(condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < end, f'it did not happen: {what}'
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture(name='random_message')

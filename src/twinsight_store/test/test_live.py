@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ class Listener:
 
     def stop(self):
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(30)
         assert not self._thread.is_alive()
         return list(self.heard)
 
@@ -215,18 +216,61 @@ def test_follow_says_when_it_hears_nothing_and_when_it_hears_again(redis_server,
     assert [each.values for each in listener.take()] == [{'speed': 1.0}]
 
 
+class Patience:
+    """
+    Lets time pass for a listener only where nothing came, and let it wait long for an answer.
+
+    So a server that is slow, on a busy machine, is not taken for one that hangs.
+    """
+
+    def __init__(self, monkeypatch):
+        self.answers = 0
+        self.expected = True
+        self._asked_by = None
+        self._now_s = 0.0
+        self._get_message = redis.client.PubSub.get_message
+        self._ping = redis.client.PubSub.ping
+        monkeypatch.setattr(live, 'time', SimpleNamespace(monotonic=lambda: self._now_s))
+        monkeypatch.setattr(redis.client.PubSub, 'ping', lambda channels: self.ping(channels))
+        monkeypatch.setattr(
+            redis.client.PubSub, 'get_message',
+            lambda channels, timeout: self.get_message(channels),
+        )
+
+    def ping(self, channels):
+        self._asked_by = channels
+        self._ping(channels)
+
+    def get_message(self, channels):
+        wait_s = 20 if self._asked_by is channels and self.expected else 0.05
+        message = self._get_message(channels, timeout=wait_s)
+        if message is None:
+            self._now_s += 3.0
+        elif message['type'] == 'pong':
+            self.answers += 1
+            self._asked_by = None
+        return message
+
+
 def test_follow_stays_connected_where_nothing_is_said_and_notices_a_server_that_hangs(
-    redis_server, listen
+    redis_server, listen, monkeypatch
 ):
-    listener = listen(live.follow, RedisSettings(redis_server.url, timeout_s=0.2), ['robot_01'])
+    patience = Patience(monkeypatch)
+    listener = listen(live.follow, RedisSettings(redis_server.url, timeout_s=5), ['robot_01'])
     assert listener.take() == [LiveLink(True)]
-    time.sleep(2.5)
+    end = time.monotonic() + 20
+    while patience.answers < 3:
+        assert not listener.heard
+        assert time.monotonic() < end, 'it does not ask whether the server is there'
+        time.sleep(0.01)
     assert not listener.heard
+    patience.expected = False
     os.kill(redis_server.pid, signal.SIGSTOP)
     try:
         (lost,) = listener.take()
-        assert 'silent for 0.2 s' in lost.problem
+        assert 'silent for 5 s' in lost.problem
     finally:
+        patience.expected = True
         os.kill(redis_server.pid, signal.SIGCONT)
     assert listener.take() == [LiveLink(True)]
 
@@ -268,7 +312,7 @@ def test_whoever_is_refused_is_told_and_does_not_try_for_ever(settings, listen):
     with redis.Redis.from_url(settings.url) as admin:
         admin.config_set('requirepass', 'hunter2')
     listener = listen(live.follow, settings, ['robot_01'])
-    listener._thread.join(10)
+    listener._thread.join(30)
     assert isinstance(listener.failure, StoreRefusedError)
     assert 'it wants a password' in str(listener.failure)
     for ask in (live.latest, live.robots):

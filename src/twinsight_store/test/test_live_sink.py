@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 import json
 import time
 
@@ -81,17 +82,18 @@ class Live:
     def seen(self, robot='robot_01'):
         return json.loads(self.redis.hget('twinsight:robots', robot))
 
-    def hear(self, *channels):
-        """Begin to hear channels; return a function that gives what was said until now."""
+    def hear(self, channel):
+        """Begin to hear a channel; return a function that gives what was said until now."""
         heard = self.redis.pubsub()
-        heard.subscribe(*channels)
-        assert [heard.get_message(timeout=5)['type'] for _ in channels] == (
-            ['subscribe'] * len(channels)
-        )
+        heard.subscribe(channel)
+        assert heard.get_message(timeout=20)['type'] == 'subscribe'
 
         def told():
-            messages = iter(lambda: heard.get_message(timeout=0.2), None)
-            return [(message['channel'], message['data']) for message in messages]
+            # A writer may have its answer before all who listen have what it wrote.
+            self.redis.publish(channel, 'until now')
+            messages = iter(lambda: heard.get_message(timeout=20), None)
+            said = ((message['channel'], message['data']) for message in messages)
+            return list(takewhile(lambda each: each[1] != 'until now', said))
 
         return told
 

@@ -355,22 +355,25 @@ def test_a_database_that_dies_while_it_is_read_is_awaited_and_nothing_comes_twic
     long_drive, postgres_server, caplog
 ):
     history, expected = long_drive
-    back = [threading.Timer(1.0, postgres_server.start) for _ in range(2)]
-    deaths = iter(back)
+    back = []
 
     async def question(source):
         batches = []
         async for batch in source.batches():
             batches.append(batch)
             if len(batches) in (3, 12):
+                for each in back:
+                    each.join()
                 postgres_server.kill()
-                next(deaths).start()
+                back.append(threading.Timer(1.0, postgres_server.start))
+                back[-1].start()
         return batches
 
     with caplog.at_level(logging.WARNING):
         batches = history.ask(question)
     for each in back:
         each.join()
+    assert len(back) == 2
     assert 'does not answer' in caplog.text
     assert_complete(batches)
     assert [told(message) for batch in batches for message in batch.messages] == expected

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 import random
 import threading
 import time
@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from twinsight_store import read as read_module
 from twinsight_store import record_query
 from twinsight_store import record_source as source_module
 from twinsight_store.errors import ConfigurationError, NothingMatchedError, RecordError
-from twinsight_store.message import Batch, Message
+from twinsight_store.message import Message
 from twinsight_store.read import read
-from twinsight_store.record_source import RecordSource
 from twinsight_store.selection import Selection
 from twinsight_store.time_order import TimeOrder
 
@@ -65,24 +63,20 @@ def test_a_long_selection_passes_through_little_memory(
     assert max(waiting) <= 400 + 5 * 25
 
 
+AHEAD = 4
+"""Batches that are fetched before more is asked for: one taken, two in the queue, one in hand."""
+
+
 def test_no_more_is_fetched_ahead_than_a_few_batches(
-    long_drive: Store, monkeypatch: pytest.MonkeyPatch
+    long_drive: Store, fetched: list[int], wait_until: Callable[..., None]
 ) -> None:
-    given = []
-
-    class Watched(RecordSource):
-        async def batches(self, from_ns: int | None = None) -> AsyncIterator[Batch]:
-            async for batch in super().batches(from_ns):
-                given.append(len(batch.messages))
-                yield batch
-
-    monkeypatch.setattr(read_module, 'RecordSource', Watched)
     messages = read(Selection(), long_drive.settings)
     assert next(messages).receive_ns == T0
-    time.sleep(1.0)
-    assert 2 <= len(given) <= 6  # one taken, four in the queue, one in the hand
+    wait_until(lambda: len(fetched) >= AHEAD, 'some batches are fetched ahead')
+    time.sleep(0.5)
+    assert len(fetched) == AHEAD
     assert 1 + sum(1 for _ in messages) == 5000
-    assert len(given) > 12
+    assert len(fetched) > 12
 
 
 def test_the_first_message_is_there_before_the_last_is_fetched(long_drive: Store) -> None:
@@ -123,20 +117,26 @@ def test_a_selection_read_to_its_end_ends_its_thread(long_drive: Store) -> None:
 
 def test_closing_does_not_wait_for_a_store_that_is_away(
     store_at: Callable[..., Store], reduct_server: PrivateServer, make_builder: MakeBuilder,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fetched: list[int],
+    wait_until: Callable[..., None],
 ) -> None:
     monkeypatch.setattr(record_query, 'WINDOW_BYTES', 500_000)
-    store = store_at(reduct_server.url)
+    store = store_at(reduct_server.url, patience_s=1000)
     builder = make_builder(single_record_bytes=1)
     data = bytes(100_000)
     step = 100 * MILLISECOND
     store.write([r for i in range(150) for r in builder.add(T0 + i * step, T0, i, data)])
     messages = read(Selection(), store.settings)
     next(messages)
+    wait_until(lambda: len(fetched) == AHEAD, 'some batches are fetched ahead')
     reduct_server.kill()
-    taken_s = time.monotonic()
-    messages.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - taken_s < 2.0
+    for _ in range(fetched[0]):  # to the first one of the second batch, so there is room for more
+        next(messages)
+    wait_until(lambda: 'does not answer' in caplog.text, 'it is noticed that the store is away')
+    closing = threading.Thread(target=messages.close, daemon=True)  # type: ignore[attr-defined]
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
     assert reading_threads() == []
 
 
