@@ -61,6 +61,12 @@ class Watched:
             np.zeros(1, np.uint32), np.array([level]),
         ))
 
+    def saved(self):
+        """Return the values that the saved states hold."""
+        file = self.folder / FILE
+        found = json.loads(file.read_text())['states'] if file.exists() else []
+        return [value for *_, value, text, window in found]
+
     def told(self):
         return [(each.rule, each.active) for each in self.changes]
 
@@ -79,6 +85,7 @@ def test_after_a_clock_that_was_ahead_is_set_right_alerts_are_raised_again(robot
     robot.see(0.9)
     wait_until(lambda: running._engine.now_ns > time.time_ns() + HOUR_NS // 2)
     robot.ahead_ns = 0
+    wait_until(lambda: robot.notes)
     robot.see(0.05)
     wait_until(lambda: robot.told() == [('low', True)])
     assert len(robot.notes) == 1
@@ -89,12 +96,13 @@ def test_after_a_clock_that_was_ahead_is_set_right_alerts_are_raised_again(robot
 
 def test_the_state_is_written_only_where_something_changed_and_at_the_end(robot, monkeypatch):
     monkeypatch.setattr(watch, '_SAVE_PERIOD_S', 0.0)
+    monkeypatch.setattr(watch, '_SAVE_SHARE', 0)
     saves = []
     save = watch.save_state
     monkeypatch.setattr(watch, 'save_state', lambda *given: saves.append(1) or save(*given))
     running = robot.start()
     robot.see(0.9)
-    wait_until(lambda: saves)
+    wait_until(lambda: robot.saved() == [0.9])
     before = len(saves)
     time.sleep(0.5)
     assert len(saves) == before

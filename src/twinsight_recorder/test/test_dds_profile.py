@@ -20,48 +20,54 @@ MB = 1_000_000
 TIMEOUT_S = 40.0
 
 QOS = """
-import json, sys, time
+import json, pathlib, sys, time
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 rclpy.init()
 node = rclpy.create_node('profile_test')
 qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy[sys.argv[1]])
+found, done = (pathlib.Path(sys.argv[2], name) for name in ('found', 'done'))
 """
 
-# Publishes when the subscriber is there, and stays until it is asked to end: what the subscriber
+# Publishes when each has found the other, and stays until it is asked to end: what the subscriber
 # has not taken yet goes with the publisher.
 PUBLISH = QOS + """
-size, hertz, count = map(int, sys.argv[2:])
+size, hertz, count = map(int, sys.argv[3:])
 message = PointCloud2(data=bytes(size))
 publisher = node.create_publisher(PointCloud2, 'points', qos)
-while not publisher.get_subscription_count():
+while not (publisher.get_subscription_count() and found.exists()):
     time.sleep(0.02)
-due = time.monotonic() + 0.5  # where the subscriber found us too
+due = time.monotonic()
 for _ in range(count):
     time.sleep(max(0.0, due - time.monotonic()))
     publisher.publish(message)
     due += 1 / hertz
+done.touch()
 while rclpy.ok():
     time.sleep(0.02)
 """
 
-# Listens until it has all, or its publisher is done and nothing has come for a second.
+# Listens until it has all, or, where nothing is sent again, its publisher is done and nothing
+# has come for a second in which it looked.
 LISTEN = QOS + """
 from rclpy.event_handler import SubscriptionEventCallbacks
-count, numbers, lost, last = int(sys.argv[2]), [], [0], [time.monotonic()]
+count, numbers, lost, quiet = int(sys.argv[3]), [], [0], [0]
 def take(data, info):
     numbers.append(info['publication_sequence_number'])
-    last[0] = time.monotonic()
+    quiet[0] = 0
 def lose(event):
     lost[0] = event.total_count
-    last[0] = time.monotonic()
+    quiet[0] = 0
 node.create_subscription(
     PointCloud2, 'points', take, qos, raw=True,
-    event_callbacks=SubscriptionEventCallbacks(message_lost=lose),
+    event_callbacks=SubscriptionEventCallbacks(
+        message_lost=lose, matched=lambda event: found.touch(),
+    ),
 )
 print('listening', flush=True)
-while len(numbers) < count and (not numbers and not lost[0] or time.monotonic() < last[0] + 1):
+while len(numbers) < count and (sys.argv[1] == 'RELIABLE' or quiet[0] < 10):
+    quiet[0] += done.exists()
     rclpy.spin_once(node, timeout_sec=0.1)
 print(json.dumps({'numbers': numbers, 'lost': lost[0]}), flush=True)
 """
@@ -79,9 +85,12 @@ class Pair:
     ) -> dict[str, Any]:
         """Return which messages arrived, by number, and how many DDS says are lost."""
         publishes, listens = profiles
-        listener = self._start('listen', listens, LISTEN, reliability, count)
+        folder = self._ros.folder
+        listener = self._start('listen', listens, LISTEN, reliability, folder, count)
         listener.wait_for('listening', TIMEOUT_S)
-        publisher = self._start('publish', publishes, PUBLISH, reliability, size, hertz, count)
+        publisher = self._start(
+            'publish', publishes, PUBLISH, reliability, folder, size, hertz, count
+        )
         arrived = json.loads(listener.finish(TIMEOUT_S).splitlines()[-1])
         publisher.end(TIMEOUT_S, signal.SIGTERM)  # SIGKILL leaves its 141 MB in /dev/shm
         return arrived

@@ -53,7 +53,7 @@ class Robot:
         self.acknowledged = 0
         self.failures = 0
         self._samples = samples
-        self._sink = KafkaSink(KafkaSettings(servers, topic=topic, timeout_s=1.0))
+        self._sink = KafkaSink(KafkaSettings(servers, topic=topic, timeout_s=2.0))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -87,7 +87,7 @@ def first_times(servers, topic, robots):
     })
     consumer.subscribe([topic])
     found = {robot.name: {} for robot in robots}
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while any(robot.acknowledged - 1 not in found[robot.name] for robot in robots):
         assert time.monotonic() < end, 'the last deliveries are not in Kafka'
         for message in consumer.consume(1000, 0.2):
@@ -106,22 +106,23 @@ def freeze(server, seconds):
     os.kill(server.pid, signal.SIGCONT)
 
 
+def wait_for_more(robots):
+    before = [robot.acknowledged for robot in robots]
+    wait_until(lambda: all(
+        robot.acknowledged > old + 50 for robot, old in zip(robots, before, strict=True)
+    ), 90.0)
+
+
 def test_a_broker_that_hangs_and_is_killed_gets_each_number_in_order(kafka_broker):
     # so large that what has waited is several requests
     robots = [Robot(name, kafka_broker.url, 'hang', samples=2000) for name in ROBOTS]
-    wait_until(lambda: all(robot.acknowledged > 50 for robot in robots))
-    freeze(kafka_broker, 2.5)
-    before = [robot.acknowledged for robot in robots]
-    wait_until(lambda: all(
-        robot.acknowledged > old + 50 for robot, old in zip(robots, before, strict=True)
-    ))
+    wait_for_more(robots)
+    freeze(kafka_broker, 3.0)
+    wait_for_more(robots)
     kafka_broker.kill()
     time.sleep(1.5)
     kafka_broker.restart()
-    before = [robot.acknowledged for robot in robots]
-    wait_until(lambda: all(
-        robot.acknowledged > old + 50 for robot, old in zip(robots, before, strict=True)
-    ))
+    wait_for_more(robots)
     for robot in robots:
         robot.end()
     assert all(robot.failures for robot in robots)
@@ -161,7 +162,7 @@ class Stores:
     def wait_for_more(self):
         """Return when both have got more, and a moment that is never the same has passed."""
         rows, entries = self.rows(), self.entries()
-        wait_until(lambda: self.rows() > rows and self.entries() > entries, 60.0)
+        wait_until(lambda: self.rows() > rows and self.entries() > entries, 90.0)
         time.sleep(random.random())
 
 
@@ -198,11 +199,11 @@ def test_each_sample_is_in_the_stores_once_after_all_were_killed(
 
     writer.kill()
     writer = start_writer()
-    made = json.loads(robots.finish(60, ask=signal.SIGTERM))
+    made = json.loads(robots.finish(90, ask=signal.SIGTERM))
     assert min(made.values()) > 100
     total = SAMPLES * sum(made.values())
-    wait_until(lambda: stores.rows() >= total and stores.entries() >= total, 60.0)
-    assert writer.end(10, ask=signal.SIGTERM) == 0, writer.text()
+    wait_until(lambda: stores.rows() >= total and stores.entries() >= total, 90.0)
+    assert writer.end(30, ask=signal.SIGTERM) == 0, writer.text()
     for robot in ROBOTS:
         expected = [float(value) for value in range(SAMPLES * made[robot])]
         assert stores.table(robot) == expected

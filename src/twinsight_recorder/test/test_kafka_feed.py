@@ -49,13 +49,13 @@ def kafka(shared_kafka_broker):
 
 
 @contextmanager
-def feed(kafka, sink, most=500, most_bytes=8_000_000, gather_s=0.0, look=lambda: None):
+def feed(kafka, sink, most=500, most_bytes=8_000_000, gather_s=0.0, look=lambda running: None):
     settings = FeedSettings(kafka.topic, most, most_bytes, gather_s, 6.0)
-    running = KafkaFeed(kafka, settings, sink, Notices(print, print), look)
+    running = KafkaFeed(kafka, settings, sink, Notices(print, print), lambda: look(running))
     running.start()
-    yield running
+    yield
     running.finish()
-    assert running.join(10)
+    assert running.join(30)
     assert running.failure is None
 
 
@@ -92,10 +92,9 @@ def streaming(kafka):
 def test_lost_missions_are_looked_for_also_while_messages_stream_in(kafka):
     behind = []
     sink = Counting(write_s=0.3)
-    with streaming(kafka), feed(kafka, sink, look=lambda: behind.append(running.tally.behind)) \
-            as running:
-        time.sleep(5.0)
-    assert any(behind)
+    with streaming(kafka), \
+            feed(kafka, sink, look=lambda running: behind.append(running.tally.behind)):
+        wait_until(lambda: any(behind))
 
 
 def test_nothing_is_looked_for_while_old_messages_are_caught_up_with(kafka, monkeypatch):
@@ -104,6 +103,6 @@ def test_nothing_is_looked_for_while_old_messages_are_caught_up_with(kafka, monk
     source.write([delivery(number) for number in range(40)])
     source.close()
     sink, looks = Counting(write_s=0.3), []
-    with feed(kafka, sink, most=4, look=lambda: looks.append(sum(sink.sizes))):
+    with feed(kafka, sink, most=4, look=lambda _: looks.append(sum(sink.sizes))):
         wait_until(lambda: 40 in looks)
     assert set(looks) <= {0, 40}  # 0 before it is known how much waits

@@ -48,13 +48,13 @@ def make_topic(settings):
     def make(**configuration):
         admin = AdminClient({'bootstrap.servers': settings.servers})
         topic = NewTopic(settings.topic, 3, 1, config=configuration)
-        admin.create_topics([topic])[settings.topic].result(10)
+        admin.create_topics([topic])[settings.topic].result(30)
     return make
 
 
 def partitions_of(settings):
     admin = AdminClient({'bootstrap.servers': settings.servers})
-    return len(admin.list_topics(settings.topic, 10).topics[settings.topic].partitions)
+    return len(admin.list_topics(settings.topic, 30).topics[settings.topic].partitions)
 
 
 def messages_in(settings, count):
@@ -65,7 +65,7 @@ def messages_in(settings, count):
     })
     consumer.subscribe([settings.topic])
     found = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while len(found) < count:
         assert time.monotonic() < end, f'{len(found)} messages are in the topic'
         found += consumer.consume(count, 0.2)

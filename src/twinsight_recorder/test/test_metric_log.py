@@ -1,9 +1,10 @@
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from twinsight_recorder.journal_settings import JournalSettings
+from twinsight_recorder.metrics import log as metric_log
 from twinsight_recorder.metrics.log import MetricLog
 from twinsight_store.errors import SpoolError
 from twinsight_store.metrics.batch import Delivery, encode, MetricBatch
@@ -229,16 +230,19 @@ def test_what_is_under_way_without_a_spool_is_lost_with_the_process(open_log):
     assert log.close() == 100  # nobody said that it arrived
 
 
-def test_the_lag_is_the_age_of_the_oldest_batch_that_is_not_settled(open_log):
+def test_the_lag_is_the_age_of_the_oldest_batch_that_is_not_settled(open_log, monkeypatch):
+    clock = SimpleNamespace(now_s=100.0)
+    monkeypatch.setattr(metric_log, 'time', SimpleNamespace(monotonic=lambda: clock.now_s))
     log = open_log(readers=2)
     quick, away = log.readers
     assert log.lag_s(away) == 0.0
     log.append([batch(0)])
-    time.sleep(0.3)
+    clock.now_s += 3.0
     log.append([batch(10)])
+    clock.now_s += 4.0
     take_all(log, quick)
     assert log.lag_s(quick) == 0.0
-    assert log.lag_s(away) >= 0.3
+    assert log.lag_s(away) == 7.0
     log.take(away, 10)
     log.done(away)
-    assert log.lag_s(away) < 0.3
+    assert log.lag_s(away) == 4.0

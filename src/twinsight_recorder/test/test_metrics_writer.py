@@ -91,7 +91,7 @@ class Plant:
     def shares(self, group):
         """Return the sets of partitions of the members of a group."""
         admin = AdminClient({'bootstrap.servers': self.kafka.servers})
-        found = admin.describe_consumer_groups([group])[group].result(10)
+        found = admin.describe_consumer_groups([group])[group].result(30)
         return [
             {each.partition for each in member.assignment.topic_partitions
              if each.topic == self.kafka.topic}
@@ -102,7 +102,7 @@ class Plant:
         """Return how many messages of the topic the group has committed."""
         admin = AdminClient({'bootstrap.servers': self.kafka.servers})
         asked = [ConsumerGroupTopicPartitions(group)]
-        found = admin.list_consumer_group_offsets(asked)[group].result(10).topic_partitions
+        found = admin.list_consumer_group_offsets(asked)[group].result(30).topic_partitions
         return sum(max(0, each.offset) for each in found if each.topic == self.kafka.topic)
 
 
@@ -124,7 +124,7 @@ def test_what_is_in_kafka_comes_into_both_stores_once_and_is_committed(plant):
     first = plant.writer()
     values = [float(value) for value in range(300)]
     wait_until(lambda: plant.both_have(values))
-    assert first.end(10, ask=signal.SIGINT) == 0, first.text()
+    assert first.end(30, ask=signal.SIGINT) == 0, first.text()
     # messages, unreadable, samples, refused, behind
     assert row(first, 'timescaledb') == row(first, 'redis') == [65, 0, 325, 0, 0]
     assert [plant.committed(group) for group in plant.groups] == [65, 65]
@@ -132,8 +132,12 @@ def test_what_is_in_kafka_comes_into_both_stores_once_and_is_committed(plant):
     plant.send(delivery(60))
     second = plant.writer()
     wait_until(lambda: plant.both_have([*values, 300.0, 301.0, 302.0, 303.0, 304.0]))
-    assert second.end(10, ask=signal.SIGTERM) == 0, second.text()
+    assert second.end(30, ask=signal.SIGTERM) == 0, second.text()
     assert row(second, 'timescaledb') == row(second, 'redis') == [1, 0, 5, 0, 0]
+
+
+def is_halved(shares):
+    return [len(share) for share in shares] == [6, 6] and set.union(*shares) == set(range(12))
 
 
 def test_another_writer_with_the_same_parameters_takes_half_of_the_partitions(plant):
@@ -142,14 +146,13 @@ def test_another_writer_with_the_same_parameters_takes_half_of_the_partitions(pl
         wait_until(lambda: plant.shares(group) == [set(range(12))])  # noqa: B023
     writers.append(plant.writer())
     for group in plant.groups:
-        wait_until(lambda: [len(share) for share in plant.shares(group)] == [6, 6])  # noqa: B023
-        assert set.union(*plant.shares(group)) == set(range(12))
+        wait_until(lambda: is_halved(plant.shares(group)))  # noqa: B023
     robots = [f'robot_{number:02d}' for number in range(24)]
     plant.send(*(delivery(number, robot) for number in range(3) for robot in robots))
     values = [float(value) for value in range(15)]
     wait_until(lambda: all(plant.both_have(values, robot) for robot in robots))
     for writer in writers:
-        assert writer.end(10, ask=signal.SIGTERM) == 0, writer.text()
+        assert writer.end(30, ask=signal.SIGTERM) == 0, writer.text()
     parts = [row(writer, 'redis')[0] for writer in writers]
     assert all(parts) and sum(parts) == 72
 
@@ -163,13 +166,13 @@ def test_a_message_that_is_no_batch_is_told_with_its_place_and_skipped(plant):
             plant.kafka.topic, data, partition=3,
             on_delivery=lambda error, message: places.append((error, message.offset())),
         )
-    producer.flush(10)
+    producer.flush(30)
     assert places == [(None, 0), (None, 1)]
     plant.send(delivery(1))
     writer = plant.writer()
     wait_until(lambda: plant.both_have([float(value) for value in range(10)]))
     wait_until(lambda: all(plant.committed(group) == 4 for group in plant.groups))
-    assert writer.end(10, ask=signal.SIGINT) == 1
+    assert writer.end(30, ask=signal.SIGINT) == 1
     assert row(writer, 'redis') == row(writer, 'timescaledb') == [4, 2, 10, 0, 0]
     told = [line for line in writer.text().splitlines() if 'skipped' in line]
     assert len(told) == 1
@@ -182,25 +185,30 @@ def test_a_database_that_is_away_does_not_hold_up_the_live_values(plant, postgre
     statuses = []
     node = plant.ros.node('listener')
     node.create_subscription(MetricsStatus, '/metrics_writer/status', statuses.append, 10)
+    plant.send(*(delivery(number) for number in range(20)))  # it takes them all at once
     writer = plant.writer()
-    plant.send(*(delivery(number) for number in range(20)))
     values = [float(value) for value in range(100)]
     wait_until(lambda: plant.stream() == values)
 
     def sinks():
         return {each.name: each for each in statuses[-1].sinks} if statuses else {}
 
-    plant.ros.spin(node, lambda: sinks() and sinks()['timescaledb'].waiting == 100)
+    plant.ros.spin(
+        node, lambda: sinks() and (sinks()['timescaledb'].waiting, sinks()['redis'].written)
+        == (100, 100)
+    )
     assert sinks()['timescaledb'].state == MetricSinkStatus.WAITING
     assert 'PostgreSQL' in sinks()['timescaledb'].message
     assert sinks()['timescaledb'].lag_s > 0
-    assert (sinks()['redis'].state, sinks()['redis'].written) == (MetricSinkStatus.OK, 100)
+    assert sinks()['redis'].state == MetricSinkStatus.OK
 
     postgres_server.restart()
     wait_until(lambda: plant.table() == values)
     plant.ros.spin(node, lambda: sinks()['timescaledb'].state == MetricSinkStatus.OK)
-    assert writer.end(10, ask=signal.SIGINT) == 0, writer.text()
-    assert len([line for line in writer.text().splitlines() if 'does not answer' in line]) == 1
+    assert writer.end(30, ask=signal.SIGINT) == 0, writer.text()
+    said = [line for line in writer.text().splitlines() if 'does not answer' in line]
+    reasons = [line.partition('does not answer')[2] for line in said]
+    assert reasons and len(set(reasons)) == len(reasons)  # at the end it may be just starting up
     assert 'timescaledb answers again' in writer.text()
 
 
@@ -213,7 +221,7 @@ def test_a_mission_whose_robot_vanished_is_ended(plant):
             return connection.execute('SELECT ended_by, ended = last_seen FROM mission').fetchall()
 
     wait_until(lambda: plant.table() and ends() == [('lost', True)])
-    assert writer.end(10, ask=signal.SIGINT) == 0, writer.text()
+    assert writer.end(30, ask=signal.SIGINT) == 0, writer.text()
 
 
 def test_without_a_broker_it_says_so_once_and_waits_and_ends_when_asked(ros):
@@ -227,7 +235,7 @@ def test_without_a_broker_it_says_so_once_and_waits_and_ends_when_asked(ros):
     time.sleep(2)  # both threads have met it by then
     assert writer.running
     assert writer.text().count('Kafka at 127.0.0.1:9 does not answer') == 1
-    assert writer.end(10, ask=signal.SIGTERM) == 0
+    assert writer.end(30, ask=signal.SIGTERM) == 0
     assert row(writer, 'redis') == row(writer, 'timescaledb') == [0, 0, 0, 0, 0]
 
 

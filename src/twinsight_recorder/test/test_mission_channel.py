@@ -4,6 +4,7 @@ import time
 
 from diagnostic_msgs.msg import KeyValue
 import pytest
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from twinsight_interfaces.msg import Mission as MissionMessage
@@ -41,7 +42,7 @@ class Team:
         ))
 
     def wait(self, until):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while not until():
             assert time.monotonic() < end, [channel.current for channel in self.channels]
             self.listen(0.02)
@@ -125,6 +126,7 @@ def test_a_message_with_a_wrong_id_is_ignored_with_one_warning(team, capfd, wron
     team.wait(lambda: team.publisher.get_subscription_count() == 1)
     for _ in range(3):
         team.tell(**wrong)
+        team.wait(lambda: team.publisher.wait_for_all_acked(Duration(nanoseconds=1)))
         team.listen(0.1)
     assert (channel.current.mission_id, team.followed) == ('A', [])
     said = capfd.readouterr().err
@@ -177,8 +179,13 @@ def test_two_robots_in_one_namespace_are_told_to_have_one_each(
         Robot(ros, team.join(), ros.node('metrics_recorder', namespace))
         for namespace in namespaces
     ]
-    looks = time.monotonic() + 3.5
-    ros.spin(robots[1].node, lambda: time.monotonic() > looks)
-    said = capfd.readouterr().err
+    said, looked = '', time.monotonic() + 3.5
+
+    def has_looked():
+        nonlocal said
+        said += capfd.readouterr().err
+        return time.monotonic() > looked and said.count('another node serves') >= warnings
+
+    ros.spin(robots[1].node, has_looked)
     assert said.count('another node serves /start_mission too: one call begins') == warnings
     assert said.count('a namespace of its own (-r __ns:=/robot_05)') == warnings

@@ -16,6 +16,8 @@ from twinsight_recorder.raw.record_commands import parser
 from twinsight_recorder.raw.recorder_view import as_table
 from twinsight_recorder.record_ctl import main
 
+PATIENT = ('--timeout', '30s')
+
 
 class Answer(NamedTuple):
     """Exit code of a command, and what it printed."""
@@ -44,7 +46,7 @@ def test_each_command_does_what_it_says(bench, ctl):
     bench.publish_received(numbers, range(30))
 
     def says(*arguments):
-        answer = ctl('--node', '/recorder', *arguments)
+        answer = ctl('--node', '/recorder', *PATIENT, *arguments)
         assert answer.code == 0 and not answer.err, answer
         return answer.out.strip()
 
@@ -65,10 +67,11 @@ def test_each_command_does_what_it_says(bench, ctl):
         'recorder': '/recorder', 'success': True, 'mission_id': 'C',
         'message': 'recording robot robot_05, mission C',
     }
-    refused = ctl('snapshot', '--before', '30s', '--node', 'recorder')
+    refused = ctl('snapshot', '--before', '30s', '--node', 'recorder', *PATIENT)
     assert refused == (1, '', (
         'record-ctl: /recorder: the recorder stores everything: snapshots need mode: snapshot\n'
     ))
+    wait_until(lambda: bench.topic('/numbers').stored == 40)
     status = json.loads(says('status', '--json'))
     assert (status['mission_id'], status['mode'], status['store']) == ('C', 'recording', 'ok')
     [topic] = [each for each in status['topics'] if each['topic'] == '/numbers']
@@ -87,23 +90,27 @@ def test_the_watch_goes_on_until_ctrl_c(ros, bench):
         'watch',
         [sys.executable, '-m', 'twinsight_recorder.record_ctl', 'status', '--watch', '--json'],
     )
-    wait_until(lambda: watch.out.read_text().count('\n') >= 3)
+    wait_until(lambda: watch.out.read_text().count('\n') >= 2)
     assert watch.running
-    assert watch.end(5, ask=signal.SIGINT) == 130
-    lines = [json.loads(line) for line in watch.out.read_text().splitlines()]
-    assert lines[2]['stamp_ns'] - lines[0]['stamp_ns'] == pytest.approx(2e9, rel=0.3)
+    assert watch.end(30, ask=signal.SIGINT) == 130
+    shown = [json.loads(line)['stamp_ns'] for line in watch.out.read_text().splitlines()]
+    assert shown == sorted(set(shown))
+    wait_until(lambda: set(shown) <= {  # which come each second
+        status.header.stamp.sec * 10**9 + status.header.stamp.nanosec
+        for status in list(bench.statuses)
+    })
     assert not watch.err.read_text()
     again = ros.run(
         'watch_table',
         [
             sys.executable, '-m', 'twinsight_recorder.record_ctl', 'status', '--watch',
-            '--timeout', '4s',
+            '--timeout', '5s',
         ],
     )
     again.wait_for('messages/s')
     bench.end(recorder)
-    assert again.end(10) == 1  # nothing to watch any more
-    assert again.err.read_text() == 'record-ctl: /recorder: no status within 4 s\n'
+    assert again.end(30) == 1  # nothing to watch any more
+    assert again.err.read_text() == 'record-ctl: /recorder: no status within 5 s\n'
 
 
 def test_the_table_shows_what_is_wrong_and_what_became_of_each_topic():
@@ -147,18 +154,18 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
     wait_until(lambda: 'recorder' in bench.node.get_node_names())
     idle = ctl('pause')
     assert idle.code == 3 and 'node /recorder is there, but it is not configured' in idle.err
-    assert waiting.end(20, ask=signal.SIGINT) == 0
+    assert waiting.end(30, ask=signal.SIGINT) == 0
 
     elsewhere = bench.start('-r', '__ns:=/robot_05')
     there = []
     bench.node.create_subscription(RecorderStatus, '/robot_05/recorder/status', there.append, 1)
     wait_until(lambda: there)
-    assert ctl('set-mission', 'B').out == (
+    assert ctl('set-mission', 'B', *PATIENT).out == (
         '/robot_05/recorder: from now on: robot robot_05, mission B\n'
     )
     second = bench.start()
     wait_until(lambda: bench.statuses)
-    unclear = ctl('stop')
+    unclear = ctl('stop', *PATIENT)
     assert unclear.code == 2 and unclear.err == (
         'record-ctl: several recorders run: /recorder, /robot_05/recorder; '
         'choose one with --node\n'
@@ -168,19 +175,19 @@ def test_no_recorder_one_elsewhere_and_several(ros, bench, ctl):
         'record-ctl: no recorder /robot_06/recorder found within 5 s; '
         'there is /recorder, /robot_05/recorder\n'
     )
-    chosen = ctl('--node', '/robot_05/recorder', 'stop')
+    chosen = ctl('--node', '/robot_05/recorder', 'stop', *PATIENT)
     assert chosen.code == 0 and chosen.out.startswith('/robot_05/recorder: stopped')
     assert bench.statuses[-1].mode == RecorderStatus.MODE_RECORDING
     bench.end(second)
-    assert elsewhere.end(20, ask=signal.SIGINT) == 0
+    assert elsewhere.end(30, ask=signal.SIGINT) == 0
 
 
 def test_a_recorder_that_hangs_is_given_up_in_time(ros, ctl):
     hanging = ros.node('recorder')  # nobody serves its callbacks
     hanging.create_publisher(RecorderStatus, '~/status', 1)
     hanging.create_service(Trigger, '~/pause', lambda request, response: response)
-    answer = ctl('pause', '--node', '/recorder', '--timeout', '4s')
-    assert answer.code == 1 and '/recorder: no answer of ~/pause within 4 s' in answer.err, answer
+    answer = ctl('pause', '--node', '/recorder', '--timeout', '5s')
+    assert answer.code == 1 and '/recorder: no answer of ~/pause within 5 s' in answer.err, answer
 
 
 @pytest.mark.parametrize(

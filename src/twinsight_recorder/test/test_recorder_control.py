@@ -3,6 +3,7 @@
 import time
 
 from pytest_ros import wait_until
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -10,6 +11,7 @@ from std_srvs.srv import Trigger
 from twinsight_interfaces.msg import Mission, RecorderStatus
 from twinsight_interfaces.srv import ChangeTopics, SetMission, StartRecording, TakeSnapshot
 
+ONE = QoSProfile(depth=1)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -28,7 +30,7 @@ def test_what_arrives_in_a_pause_is_left_out_and_all_before_and_after_is_stored(
     assert bench.statuses[-1].mode == RecorderStatus.MODE_RECORDING
     assert not bench.ask('resume', Trigger).success
     bench.end(recorder)
-    topic = bench.topic('/numbers')
+    topic = bench.counts(recorder, '/numbers')
     assert (topic.received, topic.stored, topic.left_out, topic.lost) == (250, 200, 50, 0)
     assert bench.numbers('/numbers') == [*range(100), *range(150, 250)]
 
@@ -41,18 +43,18 @@ def test_a_mission_changes_at_one_message_while_messages_stream_in(bench, stream
     with stream(publishers, 200) as running:
         for mission, count in (('B', 300), ('C', 340), ('D', 600)):
             wait_until(lambda count=count: running.count >= count)
-            asked = running.count
             assert bench.do('set_mission', SetMission, mission_id=mission).mission_id == mission
-            calls.append((asked, running.count))
+            calls.append((mission, bench.ros.asked_ns, running.count))
         wait_until(lambda: running.count >= 800)
-    bench.wait_until_received('/right', running.count)
+    for topic in ('/left', '/right'):
+        bench.wait_until_received(topic, running.count)
     bench.end(recorder)
     for topic in ('/left', '/right'):
         missions = [bench.numbers(topic, missions=(mission,)) for mission in 'ABCD']
         assert [number for mission in missions for number in mission] == [*range(running.count)]
-        for (asked, answered), after in zip(calls, missions[1:], strict=True):
-            # 20 messages, 0.1 s, is what may be under way when the call is made
-            assert asked - 20 <= after[0] <= answered + 1
+        for mission, asked_ns, answered in calls:
+            assert bench.stored(topic, missions=(mission,))[0].receive_ns > asked_ns
+            assert bench.numbers(topic, missions=(mission,))[0] <= answered
 
 
 def test_a_split_labels_what_follows_with_its_part_until_the_next_mission(bench):
@@ -92,13 +94,13 @@ def test_a_start_after_a_stop_begins_a_mission_and_what_came_between_is_no_loss(
     refused = [bench.ask(name, Trigger) for name in ('stop', 'pause', 'resume', 'split')]
     assert [each.message for each in refused if not each.success] == ['stopped: start first'] * 4
     bench.publish(numbers, range(50, 80))
+    wait_until(lambda: bench.statuses[-1].mode == RecorderStatus.MODE_STOPPED)
     wait_until(lambda: bench.topic('/numbers').stored == 50)
-    assert bench.statuses[-1].mode == RecorderStatus.MODE_STOPPED
     assert bench.do('start', StartRecording, mission_id='B').mission_id == 'B'
     bench.wait_for_subscriber(numbers)
     bench.publish_received(numbers, range(80, 100))
     bench.end(recorder)
-    assert bench.topic('/numbers').lost == 0
+    assert bench.counts(recorder, '/numbers').lost == 0
     assert bench.numbers('/numbers', missions=('A',)) == [*range(50)]
     assert bench.numbers('/numbers', missions=('B',)) == [*range(80, 100)]
 
@@ -112,14 +114,14 @@ def test_topics_are_dropped_and_added_and_what_came_between_is_no_loss(bench, tm
     dynamic_labels: {state: {topic: /state, field: data}}
 """)
     numbers, other = bench.publisher('/numbers'), bench.publisher('/other')
-    state = bench.publisher('/state', String)
+    state = bench.publisher('/state', String, ONE)
     recorder = bench.start('--params-file', str(file))
     bench.wait_for_subscriber(numbers, state)
 
     def say(*words):
         received = bench.topic('/state').received
         for word in words:
-            state.publish(String(data=word))
+            bench.deliver(String(data=word), state)
         return received + len(words)
 
     bench.wait_until_received('/state', say('idle'))
@@ -144,7 +146,9 @@ def test_topics_are_dropped_and_added_and_what_came_between_is_no_loss(bench, tm
     assert [b'idle' in m.data or b'charging' in m.data for m in bench.stored('/state')] == [
         True, True,
     ]
-    assert [topic.lost for topic in bench.statuses[-1].topics] == [0, 0, 0]
+    assert [
+        bench.counts(recorder, name).lost for name in ('/numbers', '/other', '/state')
+    ] == [0, 0, 0]
 
 
 def test_a_label_follows_another_topics_field(bench, tmp_path):
@@ -159,10 +163,10 @@ def test_a_label_follows_another_topics_field(bench, tmp_path):
     state.publish(String(data='idle'))  # before the recorder is there
     recorder = bench.start('--params-file', str(file))
     bench.wait_for_subscriber(numbers, state)
+    wait_until(lambda: state.wait_for_all_acked(Duration(nanoseconds=1)))
     bench.publish_received(numbers, range(50))
     for word, part in (('busy', range(50, 100)), ('', range(100, 150))):
-        state.publish(String(data=word))
-        assert state.wait_for_all_acked()
+        bench.deliver(String(data=word), state)
         bench.publish_received(numbers, part)
     bench.end(recorder)
     labels = [message.labels.get('state') for message in bench.stored('/numbers')]
@@ -205,9 +209,9 @@ def test_a_recorder_that_starts_later_joins_the_mission_of_the_one_that_runs(ben
 
 def test_the_counts_of_a_mission_are_told_also_where_it_is_interrupted(bench):
     numbers = bench.publisher('/numbers')
+    before_s = time.time()
     recorder = bench.start(use_sim_time=True)  # without a /clock
     bench.wait_for_subscriber(numbers)
-    before_s = time.time()
     for mission, count in (('A', 40), ('A', 20), ('B', 7), ('A', 5)):
         bench.do('set_mission', SetMission, mission_id=mission)
         bench.publish_received(numbers, range(count))
@@ -219,12 +223,14 @@ def test_the_counts_of_a_mission_are_told_also_where_it_is_interrupted(bench):
     assert [(mission, count) for (mission, _), count in counts.items()] == [
         ('A', 60), ('B', 7), ('A', 5)
     ]
-    assert all(before_s - 20 < started < time.time() for _, started in counts)
+    assert all(before_s < started < time.time() for _, started in counts)
 
 
 def test_a_snapshot_is_counted_for_a_mission_only_where_its_messages_belong_to_it(bench):
     numbers = bench.publisher('/numbers')
-    recorder = bench.start(mode='snapshot', **{'topics.include': '[/numbers]'})
+    recorder = bench.start(
+        mode='snapshot', **{'topics.include': '[/numbers]', 'snapshot.duration': '10min'}
+    )
     bench.wait_for_subscriber(numbers)
     bench.publish_received(numbers, range(30))
     bench.do('set_mission', SetMission, mission_id='B')
@@ -232,10 +238,10 @@ def test_a_snapshot_is_counted_for_a_mission_only_where_its_messages_belong_to_i
     bench.do('split', Trigger)
     bench.publish_received(numbers, range(50, 55))
     assert bench.do('snapshot', TakeSnapshot).messages == 55
+    wait_until(lambda: bench.topic('/numbers').mission_messages == 25)
     bench.end(recorder)
     assert bench.numbers('/numbers', missions=('A',)) == [*range(30)]
     assert bench.numbers('/numbers', missions=('B',)) == [*range(30, 55)]
-    assert bench.topic('/numbers').mission_messages == 25
 
 
 def test_a_mission_with_an_id_that_is_none_is_refused_and_recording_goes_on(bench):
@@ -247,6 +253,7 @@ def test_a_mission_with_an_id_that_is_none_is_refused_and_recording_goes_on(benc
         assert not refused.success
         assert 'accepted are 1 to 200 printable characters' in refused.message
     bench.do('stop', Trigger)
+    wait_until(lambda: not numbers.get_subscription_count())
     assert not bench.ask('start', StartRecording, mission_id='a\nb').success
     bench.do('start', StartRecording, mission_id='A')
     bench.wait_for_subscriber(numbers)

@@ -27,10 +27,6 @@ FILE = """
 """
 
 
-def connected(publishers):
-    return lambda: all(publisher.get_subscription_count() for publisher in publishers)
-
-
 def heads(settings, entry):
     async def ask():
         async with connect(settings) as connection:
@@ -40,7 +36,7 @@ def heads(settings, entry):
 
 
 def test_streams_go_to_their_buckets_compressed_and_thinned_and_are_read_as_one(
-    ros, store_settings, tmp_path
+    ros, bench, store_settings, tmp_path
 ):
     video = f'{store_settings.bucket}-video'
     file = tmp_path / 'recorder.yaml'
@@ -50,21 +46,21 @@ def test_streams_go_to_their_buckets_compressed_and_thinned_and_are_read_as_one(
       camera: {{topics: [/camera], sensor_type: camera, bucket: {video}, compression: zstd}}
       scan: {{topics: [/scan], stride: 3}}
 """))
-    node = ros.node('robot')
-    camera = node.create_publisher(UInt8MultiArray, '/camera', 100)
-    scan = node.create_publisher(String, '/scan', 100)
+    camera = bench.publisher('/camera', UInt8MultiArray)
+    scan = bench.publisher('/scan', String)
     recorder = ros.start(
         'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(file),
         **{URL_VARIABLE: store_settings.url},
     )
-    ros.spin(node, connected([camera, scan]))
+    bench.wait_for_subscriber(camera, scan)
     images = [UInt8MultiArray(data=bytes([number]) * 200_000) for number in range(10)]
     for number, image in enumerate(images):
         camera.publish(image)
         scan.publish(String(data=str(number)))
         time.sleep(0.02)
-    time.sleep(0.3)
-    assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
+    for name in ('/camera', '/scan'):
+        bench.wait_until_received(name, 10)
+    assert recorder.end(30, ask=signal.SIGINT) == 0, recorder.text()
 
     in_video = replace(store_settings, bucket=video)
     records = heads(in_video, 'robot_05/camera')
@@ -97,7 +93,7 @@ def test_a_bucket_that_nobody_named_is_refused_with_the_known_ones(ros, store_se
 
 
 def test_only_chosen_data_leaves_the_robot_also_when_the_central_store_was_away(
-    ros, store_settings, reduct_server, reduct_binary, tmp_path
+    ros, bench, store_settings, reduct_server, reduct_binary, tmp_path
 ):
     """The recorder starts while the central store is away; /scan stays on the robot."""
     with reductstore.running(reduct_binary, tmp_path / 'central') as central:
@@ -108,21 +104,20 @@ def test_only_chosen_data_leaves_the_robot_also_when_the_central_store_was_away(
     replication:
       central: {{url: '{central.url}', bucket: fleet, topics: [/state], labels: {{site: hall_1}}}}
 """))
-        node = ros.node('robot')
-        state = node.create_publisher(String, '/state', 100)
-        scan = node.create_publisher(String, '/scan', 100)
+        state, scan = bench.publisher('/state', String), bench.publisher('/scan', String)
         edge = replace(store_settings, url=reduct_server.url)
         recorder = ros.start(
             'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(file),
             **{URL_VARIABLE: edge.url},
         )
-        ros.spin(node, connected([state, scan]))
+        bench.wait_for_subscriber(state, scan)
         for number in range(50):
             state.publish(String(data=str(number)))
             scan.publish(String(data=str(number)))
             time.sleep(0.01)
-        time.sleep(0.5)
-        assert recorder.end(20, ask=signal.SIGINT) == 0, recorder.text()
+        for name in ('/state', '/scan'):
+            bench.wait_until_received(name, 50)
+        assert recorder.end(30, ask=signal.SIGINT) == 0, recorder.text()
         assert len(list(read(Selection(), edge))) == 100
         central.start()
         fleet = replace(store_settings, url=central.url, bucket='fleet')

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+import math
+import socket
+import threading
 import time
 from typing import Any, NamedTuple, Protocol
 
@@ -14,7 +17,7 @@ from pytest_ros import wait_until
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbag2_interfaces import srv
 from rosgraph_msgs.msg import Clock
@@ -30,6 +33,7 @@ from twinsight_store.history.postgres import URL_VARIABLE as POSTGRES_URL_VARIAB
 from twinsight_store.message_definition import definition
 from twinsight_store.message_types import message_class, UnknownTypeError
 from twinsight_store.record_builder import ChunkRules, RecordBuilder
+from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.writer import batches, StoreWriter
 
 START_NS = 1_700_000_000_000_000_000
@@ -38,7 +42,7 @@ TF = 'tf2_msgs/msg/TFMessage'
 CLOCK, STATUS, JUMPED = '/clock', '/replay/status', '/replay/jumped'
 
 _DEPTH = 20_000
-_QUIET_S = 0.25
+_QUIET = 3
 
 Recorded = tuple[Channel, int, bytes]
 """Where a message came, when the recorder received it, and its bytes."""
@@ -111,6 +115,7 @@ class Operator:
         self._settings = settings
         self._types: dict[str, Any] = {}
         self._arrived: list[Seen] = []
+        self._playing: Any = None
         self._parameters = AsyncParameterClient(self.node, 'replay')
         for topic, kind in ((CLOCK, Clock), (STATUS, ReplayStatus), (JUMPED, ReplayJump)):
             self._subscribe(topic, kind)
@@ -118,33 +123,65 @@ class Operator:
 
     def start(self, *arguments: str, **env: str) -> Any:
         """Start a replay of the test's bucket; it waits for the operator's subscriptions."""
-        return self._ros.start(
+        self._playing = self._ros.start(
             'twinsight_replay', 'replay', '--bucket', self._settings.bucket,
             '--wait-for-subscribers', '20', *arguments,
             **{URL_VARIABLE: self._settings.url, **env},
         )
+        return self._playing
 
     def play(self, *arguments: str, **env: str) -> None:
         """Replay until its end."""
         playing = self.start(*arguments, **env)
         assert playing.end(60) == 0, playing.text()
-        self.settle()
+        self.settle(self.has_finished)
 
     def watch(self, *channels: Channel, prefix: str = '', latched: bool = False) -> None:
         """Subscribe to topics; ``latched`` also gets what was published before."""
         for each in channels:
             self._subscribe(prefix + each.topic, message_class(each.type_name), latched)
 
-    def settle(self) -> None:
-        """Return when no more messages arrive than those that never end."""
-        topics = [topic for topic in self._types if topic not in (CLOCK, STATUS)]
-        count = -1
-        while count != len(self.seen(*topics)):
-            count = len(self.seen(*topics))
-            time.sleep(_QUIET_S)
+    def watch_as_offered(self, *channels: Channel, prefix: str = '') -> None:
+        """Subscribe to topics with the QoS with which they are offered."""
+        for each in channels:
+            offer = offer_of(each.offered_qos)
+            self._subscribe(
+                prefix + each.topic, message_class(each.type_name), is_latched(offer),
+                is_reliable(offer),
+            )
+
+    def settle(self, arrived: Callable[[], object] = lambda: True) -> None:
+        """
+        Return when that has arrived, and all else that was published; and then no more comes.
+
+        That is but for the clock and the status, which never end while the replay runs. What was
+        published before a status arrives before it.
+        """
+        wait_until(arrived)
+        while True:
+            count = self._count_in_turn()
+            if self._playing.running:
+                self._hear(_QUIET)
+            # What waits to be looked at is looked at between two turns.
+            if count == self._count_in_turn() == self._count_in_turn():
+                return
+
+    def _count_in_turn(self) -> int:
+        """Return how many messages were looked at, when the node has come to count them."""
+        counting = self.node.executor.create_task(self._count)
+        wait_until(counting.done)
+        return int(counting.result())
+
+    def _count(self) -> int:
+        endless = (CLOCK, STATUS) if self._playing.running else ()
+        return sum(each.topic not in endless for each in self._arrived)
+
+    def has_finished(self) -> bool:
+        """Return whether it was told that the end is reached."""
+        return self.status.state == ReplayStatus.FINISHED
 
     def wait_for(self, state: int) -> ReplayStatus:
-        """Return a status of a state that is told from now on."""
+        """Return a status of a state that the replay is in from now on."""
         now_ns = time.time_ns()
         wait_until(lambda: self._has_status(state, now_ns))
         return self.status
@@ -152,6 +189,24 @@ class Operator:
     def _has_status(self, state: int, since_ns: int) -> bool:
         status = self.status
         return status.state == state and to_ns(status.header.stamp) > since_ns
+
+    def told(self, count: int) -> list[ReplayStatus]:
+        """Return the next statuses, of which each tells what is so from now on."""
+        now_ns = time.time_ns()
+        wait_until(lambda: len(self._told_since(now_ns)) >= count)
+        return self._told_since(now_ns)[:count]
+
+    def _hear(self, count: int) -> None:
+        """Return when so many statuses were told from now on, or the replay has ended."""
+        now_ns = time.time_ns()
+        wait_until(
+            lambda: len(self._told_since(now_ns)) >= count or not self._playing.running
+        )
+
+    def _told_since(self, time_ns: int) -> list[ReplayStatus]:
+        return [
+            each for each in self.messages(STATUS, time_ns) if to_ns(each.header.stamp) > time_ns
+        ]
 
     @property
     def status(self) -> ReplayStatus:
@@ -207,15 +262,68 @@ class Operator:
         wait_until(future.done)
         return future.result()
 
-    def _subscribe(self, topic: str, kind: Any, latched: bool = False) -> None:
+    def _subscribe(
+        self, topic: str, kind: Any, latched: bool = False, reliable: bool = True
+    ) -> None:
         qos = QoSProfile(depth=_DEPTH)
         if latched:
             qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        if not reliable:
+            qos.reliability = ReliabilityPolicy.BEST_EFFORT
         self._types[topic] = kind
         self.node.create_subscription(kind, topic, partial(self._look, topic), qos, raw=True)
 
     def _look(self, topic: str, data: bytes, info: dict[str, Any]) -> None:
         self._arrived.append(Seen(info['source_timestamp'], topic, data))
+
+
+class Gate:
+    """Stands before a server and passes bytes on, but while it is shut; in threads."""
+
+    def __init__(self, url: str, most_bytes: float = math.inf) -> None:
+        """
+        Make one before the server of a URL, open.
+
+        most_bytes  after so many, more or less, it shuts by itself
+        """
+        self._port = int(url.rsplit(':', 1)[1])
+        self._left_bytes = most_bytes
+        self._may_pass = threading.Event()
+        self._listening = socket.create_server(('127.0.0.1', 0))
+        self.url = f'http://127.0.0.1:{self._listening.getsockname()[1]}'
+        self.open()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def shut(self) -> None:
+        self._may_pass.clear()
+
+    def open(self) -> None:  # noqa: A003
+        self._may_pass.set()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listening.accept()
+            far = socket.create_connection(('127.0.0.1', self._port))
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65_536):
+                self._left_bytes -= len(data)
+                if self._left_bytes < 0:
+                    self.shut()
+                self._may_pass.wait()
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            target.close()
+
+
+@pytest.fixture
+def gate() -> Callable[..., Gate]:
+    """Return what makes a gate before the server of a URL."""
+    return Gate
 
 
 @pytest.fixture(autouse=True)

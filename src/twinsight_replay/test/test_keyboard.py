@@ -3,15 +3,18 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
 import termios
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from twinsight_replay import keyboard, terminal_keys
 from twinsight_replay.controls import Controls
 from twinsight_replay.keyboard import faster, Keyboard, slower
 from twinsight_replay.piece_queue import Piece
@@ -26,7 +29,7 @@ CHANNEL = Channel('/odom', 'nav_msgs/msg/Odometry')
 T0 = 1_700_000_000_000_000_000  # 22:13:20
 SECOND = 1_000_000_000
 UP, DOWN, RIGHT, LEFT = (b'\x1b[' + letter for letter in (b'A', b'B', b'C', b'D'))
-SLOW = 0.01  # in a minute of the test the position moves by less than a second
+SLOW = 0.000_01  # in a minute of the test the position moves by less than a millisecond
 PATIENCE_S = 20
 
 
@@ -114,6 +117,12 @@ def until(happened):
         time.sleep(0.002)
 
 
+@pytest.fixture
+def in_turn(monkeypatch):
+    """Let a key wait for what the one before it does, however long this machine takes for it."""
+    monkeypatch.setattr(keyboard, '_PATIENCE_S', PATIENCE_S)
+
+
 def is_set_for_keys(terminal):
     return not termios.tcgetattr(terminal)[3] & (termios.ICANON | termios.ECHO)
 
@@ -126,6 +135,7 @@ def test_space_goes_on_and_pauses():
         assert typing.status.paused
 
 
+@pytest.mark.usefixtures('in_turn')
 @pytest.mark.parametrize('right', [RIGHT, b'\x1bOC'])
 def test_right_plays_the_next_message_while_paused(right):
     with Typing() as typing:
@@ -134,6 +144,7 @@ def test_right_plays_the_next_message_while_paused(right):
         assert (typing.status.messages, typing.second) == (3, 20)
 
 
+@pytest.mark.usefixtures('in_turn')
 def test_right_goes_on_5_s_while_playing():
     with Typing(PlayOptions(rate=SLOW)) as typing:
         typing.type(RIGHT)
@@ -145,6 +156,7 @@ def test_right_goes_on_5_s_while_playing():
         assert 95 <= typing.second < 99
 
 
+@pytest.mark.usefixtures('in_turn')
 @pytest.mark.parametrize('left', [LEFT, b'\x1bOD'])
 def test_left_goes_back_5_s_and_not_before_the_start(left):
     with Typing() as typing:
@@ -161,6 +173,7 @@ def test_digits_go_to_tenths_of_what_is_played():
             assert typing.second == 20 + digit * 8
 
 
+@pytest.mark.usefixtures('in_turn')
 def test_up_and_down_change_the_rate_by_a_tenth():
     with Typing() as typing:
         assert typing.type(UP) == 'rate 1.1'
@@ -183,6 +196,7 @@ def test_every_rate_from_the_least_one_on_can_be_reached_and_left():
     assert slower(float('inf')) == faster(float('inf')) == float('inf')
 
 
+@pytest.mark.usefixtures('in_turn')
 def test_q_stops():
     with Typing() as typing:
         assert typing.type(b'3q', 2) == 'stopped at 2023-11-14 22:13:50.000 UTC'
@@ -190,6 +204,7 @@ def test_q_stops():
         assert typing.status.state is State.FINISHED
 
 
+@pytest.mark.usefixtures('in_turn')
 def test_at_the_end_keys_say_so():
     with Typing(PlayOptions(paused=True, stay=True)) as typing:
         typing.type(b'9' + RIGHT * 2, 3)
@@ -208,6 +223,7 @@ def test_help_names_the_keys(key):
             assert f'{name}:' in said or f'{name},' in said
 
 
+@pytest.mark.usefixtures('in_turn')
 @pytest.mark.parametrize('keys', [
     b'xQ\r\t\x7f\x04', 'äß→'.encode(), b'\x1b\x1bx', b'\x1bq', b'\x1bOP', b'\x1b[1;5C', b'\x1b[3~',
     b'\x1b[', b'\x1bO', b'\x1b[1;',
@@ -219,17 +235,28 @@ def test_unknown_keys_and_sequences_that_are_not_whole_do_nothing(keys):
         assert (typing.status.rate, typing.status.messages) == (SLOW, 0)
 
 
-def test_a_sequence_that_comes_in_parts_is_one_key():
+def test_a_sequence_that_comes_in_parts_is_one_key(monkeypatch):
+    monkeypatch.setattr(terminal_keys, '_HALF_S', PATIENCE_S)
     with Typing() as typing:
         for byte in RIGHT[:-1]:
             os.write(typing.master, bytes([byte]))
+            until(lambda: not has_input(typing.terminal))
         assert typing.type(RIGHT[-1:]) == 'one message, at 2023-11-14 22:13:20.000 UTC'
 
 
-def test_what_comes_long_after_half_a_sequence_is_a_key():
+def test_what_comes_long_after_half_a_sequence_is_a_key(monkeypatch):
+    nothing_came = threading.Event()
+
+    def waited(*given):
+        found = select.select(*given)
+        if given[3] == terminal_keys._HALF_S and not any(found):
+            nothing_came.set()
+        return found
+
+    monkeypatch.setattr(terminal_keys, 'select', SimpleNamespace(select=waited))
     with Typing() as typing:
         os.write(typing.master, b'\x1b[')
-        time.sleep(1)
+        assert nothing_came.wait(PATIENCE_S)
         assert typing.type(b'5') == 'at 2023-11-14 22:14:10.000 UTC'
 
 
@@ -241,8 +268,10 @@ def test_half_a_sequence_does_not_keep_it_from_ending():
 
 def test_while_the_next_message_is_waited_for_other_keys_are_obeyed():
     with Typing(stalls=True) as typing:
-        typing.type(RIGHT * 2, 2)
+        typing.type(RIGHT)
+        typing.type(RIGHT)
         os.write(typing.master, RIGHT)  # there is none
+        until(lambda: typing.player._burst)
         typing.type(UP)
         assert typing.status.rate == 1.1
         typing.type(b' ', 2)

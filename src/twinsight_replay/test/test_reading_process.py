@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import time
 from typing import Any
 
 import pytest
+from pytest_ros import wait_until
 
 from twinsight_replay.piece_frames import (
     Buffers,
@@ -22,11 +24,17 @@ from twinsight_replay.piece_frames import (
     receive,
 )
 from twinsight_replay.piece_queue import Piece
+from twinsight_replay.reading_child import _Child
 from twinsight_replay.reading_process import ReadingProcess
 from twinsight_replay.wakeup import Wakeup
 from twinsight_store.channel import Channel
 from twinsight_store.connection import connect
-from twinsight_store.errors import NothingMatchedError, StoreUnavailableError, TwinsightError
+from twinsight_store.errors import (
+    NothingMatchedError,
+    RecordError,
+    StoreUnavailableError,
+    TwinsightError,
+)
 from twinsight_store.message import END_OF_TIME_NS, Message
 from twinsight_store.open_timeline import TimelineSettings
 from twinsight_store.read import read
@@ -106,9 +114,10 @@ def test_after_a_new_start_nothing_of_before_comes(stored):
 def test_no_more_is_read_ahead_than_may_be(stored):
     with Reading(stored, limit_bytes=3_000_000) as reading:
         reading.process.start(None)
-        time.sleep(2.0)
+        wait_until(lambda: reading.process.queued[1] >= 3_000_000)
+        time.sleep(1.0)  # for more, were there no bound
         messages, size = reading.process.queued
-        assert 3_000_000 <= size < 3_000_000 + 33_000_000 and messages < 1203
+        assert size < 3_000_000 + 33_000_000 and messages < 1203
         assert len(reading.rest()) == 1203
 
 
@@ -136,6 +145,30 @@ def test_bad_records_are_reported_here(stored, store_settings):
         assert len(reading.rest()) == 1203
         assert len(reading.bad) == 1
         assert "of the unknown kind 'text/plain'" in str(reading.bad[0])
+
+
+def test_what_could_not_be_read_of_a_piece_is_told_before_the_piece():
+    """Or playing might have ended with the last piece before it is known that records are bad."""
+    here, there = socket.socketpair()
+    with here, there:
+        child = _Child(here)
+
+        class Feed:
+            pieces = [Piece(some(2), T0), Piece(some(1), END_OF_TIME_NS)]
+
+            def take(self):
+                """Read a piece in the moment in which it is taken."""
+                if self.pieces:
+                    child._report(RecordError('bad'))
+                    return self.pieces.pop(0)
+                there.shutdown(socket.SHUT_WR)
+                return None
+
+        child._wakeup.set()
+        child._serve(Feed(), 1_000_000)
+        here.shutdown(socket.SHUT_WR)
+        sent = [kind for kind, _, _ in iter(partial(receive, there, Buffers()), None)]
+        assert sent == [Kind.BAD, Kind.PIECE] * 2
 
 
 def test_a_process_that_is_killed_is_one_clear_error(stored):

@@ -50,7 +50,7 @@ from twinsight_tools.ros_domain import own_ros_domain  # noqa: E402
 ROBOT, MISSION = 'robot_05', 'shelf_run'
 TOPICS = {'/scan': LaserScan, '/camera/front/image_raw/compressed': CompressedImage}
 MESSAGES = 10  # of each topic, recorded and replayed
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 _resources = ExitStack()  # the store and the environment, from the launch to the last test
 

@@ -39,7 +39,7 @@ def test_the_ros2_command_controls_a_replay(operator: Operator, drive: Drive, ro
     target = f'{{time: {{sec: {drive.at_ns(300) // 10**9}, nanosec: 500000000}}}}'
     assert 'success=True' in call('seek', 'Seek', target)
     assert 'actually_burst=3' in call('burst', 'Burst', '{num_messages: 3}')
-    operator.settle()
+    operator.settle(lambda: operator.texts('/odom')[-1:] == ['327'])
     assert operator.texts('/odom')[-3:] == ['325', '326', '327']
     assert 'Set parameter successful' in ros2('param', 'set', *ALONE, '/replay', 'rate', '2.0')
     assert 'rate=2.0' in call('get_rate', 'GetRate')

@@ -6,9 +6,7 @@ from pathlib import Path
 import re
 import shutil
 import signal
-import socket
 import statistics
-import threading
 import time
 
 import numpy as np
@@ -81,40 +79,6 @@ def metrics(postgres_server):
     return [f'/metrics/{name}' for name in METRICS]
 
 
-class Gate:
-    """Stands before a server and passes bytes on, but while it is shut; in threads."""
-
-    def __init__(self, url):
-        self._port = int(url.rsplit(':', 1)[1])
-        self._may_pass = threading.Event()
-        self._listening = socket.create_server(('127.0.0.1', 0))
-        self.url = f'http://127.0.0.1:{self._listening.getsockname()[1]}'
-        self.open()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def shut(self):
-        self._may_pass.clear()
-
-    def open(self):  # noqa: A003
-        self._may_pass.set()
-
-    def _accept(self):
-        while True:
-            near, _ = self._listening.accept()
-            far = socket.create_connection(('127.0.0.1', self._port))
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
-
-    def _pass_on(self, source, target):
-        try:
-            while data := source.recv(65_536):
-                self._may_pass.wait()
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            target.close()
-
-
 class Victim:
     """
     What happens to a store.
@@ -128,11 +92,11 @@ class Victim:
 
 
 @pytest.fixture
-def victim(request, reduct_server, robot):
+def victim(request, reduct_server, robot, gate):
     """Give a store that goes away as the test's parameter says."""
     if request.param == 'store silent':
-        gate = Gate(reduct_server.url)
-        return Victim(gate.shut, gate.open, **{URL_VARIABLE: gate.url})
+        before = gate(reduct_server.url)
+        return Victim(before.shut, before.open, **{URL_VARIABLE: before.url})
     server = reduct_server
     env = {}
     if request.param == 'database killed':
@@ -152,14 +116,15 @@ def wait_until_played(operator, part_ns):
 
 def wait_until_it_stands(operator):
     """Return when it has said for a second that it waits, at one position all the time."""
-    latest = []
+    since_ns = time.time_ns()
 
     def stands():
-        latest[:] = operator.messages(STATUS)[-10:]
-        return [each.state for each in latest] == [ReplayStatus.WAITING] * 10
+        latest = operator.messages(STATUS, since_ns)[-10:]
+        return len(latest) == 10 and {(each.state, position_ns(each)) for each in latest} == {
+            (ReplayStatus.WAITING, position_ns(latest[0]))
+        }
 
     wait_until(stands)
-    assert len({position_ns(each) for each in latest}) == 1
 
 
 def waited_ns(operator):
@@ -196,24 +161,27 @@ def test_while_a_store_is_away_the_time_stands_and_nothing_is_lost_or_hurried(
     if POSTGRES_VARIABLE in victim.env:
         steps |= dict.fromkeys(request.getfixturevalue('metrics'), METRIC_STEP_NS)
     operator.watch(robot, *(channel(topic, METRIC) for topic in steps if topic != '/odom'))
-    playing = operator.start(*BARELY_AHEAD, '--json', **victim.env)
-    wait_until_played(operator, S // 4)
+    playing = operator.start(*BARELY_AHEAD, '--start-paused', '--json', **victim.env)
+    operator.wait_for(ReplayStatus.PAUSED)  # or it might have read all before the store is away
     victim.fail()
+    operator.ask('resume')
     wait_until_it_stands(operator)
     victim.recover()
     assert playing.end(60) == 0, playing.text()
 
-    operator.settle()
+    operator.settle(operator.has_finished)
     stood_ns = waited_ns(operator)
     for topic, step_ns in steps.items():
         messages = operator.messages(topic)
         numbers = [int(each.data if topic == '/odom' else each.value) for each in messages]
         assert numbers == list(range(SECONDS * S // step_ns))
         offsets = [each.source_ns - n * step_ns for n, each in enumerate(operator.seen(topic))]
-        assert offsets[-1] - offsets[0] > 0.8 * stood_ns
+        assert offsets[-1] - min(offsets) > 0.8 * stood_ns
         assert fallen_back(offsets) < stood_ns / 3
-        errors = [abs(b - a) for a, b in zip(offsets, offsets[1:], strict=False)]
-        assert statistics.median(errors) < step_ns / 2
+        # Over a tenth of a second: from one to the next it depends on how busy the machine is.
+        later = offsets[S // 10 // step_ns:]
+        errors = [abs(b - a) for a, b in zip(offsets, later, strict=False)]
+        assert statistics.median(errors) < S // 20
     report = json.loads(playing.out.read_text())
     in_all = sum(SECONDS * S // step_ns for step_ns in steps.values())
     assert (report['published'], report['not_published']) == (in_all, SECONDS * 10)
@@ -229,7 +197,7 @@ def test_while_a_store_is_away_it_can_be_interrupted(operator, victim, number):
     victim.fail()
     operator.ask('resume')
     wait_until_it_stands(operator)
-    assert playing.end(10, ask=number) == 130, playing.text()
+    assert playing.end(30, ask=number) == 130, playing.text()
     assert 'Traceback' not in playing.text()
 
 
@@ -249,11 +217,11 @@ def test_a_store_that_is_dead_at_the_start_is_one_line_and_code_1(
 def test_interrupted_before_it_plays_it_ends_though_somebody_has_asked(operator, robot):
     playing = operator.start('--wait-for-subscribers', '1000')
     pause = operator.node.create_client(Pause, '/replay/pause')
-    assert pause.wait_for_service(20)
+    assert pause.wait_for_service(30)
     asked = [pause.call_async(Pause.Request()) for _ in range(6)]
     time.sleep(0.5)
     assert not any(each.done() for each in asked)  # it obeys when it plays
-    assert playing.end(10, ask=signal.SIGINT) == 130
+    assert playing.end(30, ask=signal.SIGINT) == 130
 
 
 def memory(playing):
@@ -283,7 +251,7 @@ def test_paused_no_more_is_in_memory_than_is_to_be_read_ahead(operator, three_gi
     operator.ask('resume')
     wait_until_played(operator, S)
     most_bytes = memory(playing)
-    assert playing.end(20, ask=signal.SIGINT) == 130
+    assert playing.end(30, ask=signal.SIGINT) == 130
     queued = [each.queued_bytes for each in operator.messages(STATUS)]
     assert max(queued) <= 64 * MB + 4 * WINDOW_BYTES
     assert most_bytes < 400 * MB  # Python and ROS 2, what is queued, and what is played and read

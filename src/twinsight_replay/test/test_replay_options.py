@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 import signal
 import statistics
 from typing import Any, NamedTuple, TYPE_CHECKING
@@ -45,10 +46,10 @@ def test_a_loop_plays_the_part_again_and_tells_of_each_jump(
         '--loop', '--start-offset', '500ms', '--duration', '0.4', '--rate', '2',
         '--topic', '/odom',
     )
-    wait_until(lambda: operator.status.loop == 2)
+    wait_until(lambda: operator.status.loop >= 2)
     operator.ask('stop')
-    assert playing.end(20) == 0
-    operator.settle()
+    assert playing.end(30) == 0
+    operator.settle(operator.has_finished)
     part = [str(number) for number in range(25, 46)]
     assert operator.texts('/odom')[:len(part) * 2] == part * 2
     first, second, *_ = operator.messages(JUMPED)
@@ -72,7 +73,7 @@ def test_as_fast_as_possible_everything_comes_in_order_and_the_clock_may_follow_
         ]
     middle = [each.topic for each in seen].index('/map', 3)
     assert seen[middle - 1].data == text_of(drive, 249)  # the second map is from then
-    assert seen[-1].source_ns - seen[0].source_ns < 5 * SECOND  # ten were recorded
+    assert seen[-1].source_ns - seen[0].source_ns < 9 * SECOND  # ten were recorded
     assert operator.clock_ns() == [drive.at_ns(0), drive.at_ns(250)]
 
 
@@ -100,22 +101,27 @@ def test_the_clock_begins_after_the_delay_and_is_the_position(
     delay_ns = 1_500 * MS
     operator.watch(drive.odom)
     operator.play('--delay', '1500ms', '--clock', '100', '--duration', '3s', '--topic', '/odom')
-    begin_ns = operator.seen('/odom')[0].source_ns
-    starting = [
-        each for each in operator.messages(STATUS) if each.state == ReplayStatus.STARTING
-    ]
-    told_ns = [to_ns(each.header.stamp) for each in starting]
-    assert begin_ns - told_ns[0] > delay_ns
-    assert begin_ns - told_ns[-1] < 0.5 * SECOND
+    seen, clock = operator.seen('/odom'), operator.seen(CLOCK)
+    statuses = operator.messages(STATUS)
+    starting = [each for each in statuses if each.state == ReplayStatus.STARTING]
+    begun = [each for each in statuses if each.state != ReplayStatus.STARTING]
+    assert starting + begun == statuses and begun
+    waited_ns = to_ns(starting[0].header.stamp) + delay_ns  # at least: it began to wait later
+    assert to_ns(begun[0].header.stamp) > waited_ns
+    assert seen[0].source_ns > waited_ns and clock[0].source_ns > waited_ns
     assert {to_ns(each.position) for each in starting} == {drive.start_ns}
-    assert operator.seen(CLOCK)[0].source_ns > begin_ns - 20 * MS
     clock_ns = operator.clock_ns()
     assert clock_ns == sorted(clock_ns)
     assert drive.start_ns <= clock_ns[0] and clock_ns[-1] <= drive.at_ns(150)
-    assert len(clock_ns) == pytest.approx(300, rel=0.2)
+    gaps_ns = [after.source_ns - before.source_ns for before, after in pairwise(clock)]
+    assert statistics.median(gaps_ns) == pytest.approx(10 * MS, rel=0.2)
+    assert clock_ns[-1] - clock_ns[0] > SECOND
+    began_ns = statistics.median(
+        each.source_ns - number * drive.step_ns for number, each in enumerate(seen)
+    )
     late_ns = [
-        abs(each.source_ns - begin_ns - (position_ns - drive.start_ns))
-        for each, position_ns in zip(operator.seen(CLOCK), clock_ns, strict=True)
+        abs(each.source_ns - began_ns - (position_ns - drive.start_ns))
+        for each, position_ns in zip(clock, clock_ns, strict=True)
     ]
     assert statistics.median(late_ns) < 20 * MS
 
@@ -160,20 +166,25 @@ def test_to_the_present_all_stamps_move_alike_and_the_clock_is_told_before_each_
     operator.play('--now', '--clock-topics-all')
     seen = operator.seen('/odom', '/tf', CLOCK)
     told = [each for each in seen if each.topic != CLOCK]
-    shifts = set()
+    shifts_ns = []
     for new, (where, _, data) in zip(told, stamped.messages, strict=True):
         kind = Odometry if where.topic == '/odom' else TFMessage
         message, recorded = deserialize_message(new.data, kind), deserialize_message(data, kind)
+        shifts = set()
         for header, before in zip(headers(message), headers(recorded), strict=True):
             shifts.add(to_ns(header.stamp) - to_ns(before.stamp))
             header.stamp = before.stamp
+        shifts_ns += shifts
         assert (new.topic, message) == (where.topic, recorded)
         assert seen[seen.index(new) - 1].topic == CLOCK
     assert operator.clock_ns() == [receive_ns for _, receive_ns, _ in stamped.messages]
-    [shift_ns] = shifts
+    # One for all, but where the time stood because the next piece of three was not read yet.
+    assert shifts_ns == sorted(shifts_ns) and len(set(shifts_ns)) <= 3
     late_ns = [
         new.source_ns - (receive_ns + shift_ns)
-        for new, (_, receive_ns, _) in zip(told, stamped.messages, strict=True)
+        for new, (_, receive_ns, _), shift_ns in zip(
+            told, stamped.messages, shifts_ns, strict=True
+        )
     ]
     assert min(late_ns) > -MS and statistics.median(late_ns) < 20 * MS
 
@@ -214,16 +225,21 @@ def test_two_robots_come_side_by_side_with_their_metrics_events_and_alerts(
         ] == [('anomaly', 0, f'{robot} odd'), (ALERT_RAISED, 1, 'low')]
         [alert] = operator.messages(f'/{robot}/alerts')
         assert (alert.rule, alert.active, alert.value) == ('battery_low', True, low)
-        began_ns = operator.seen(f'/{robot}/odom')[0].source_ns
-        [event, _] = operator.seen(f'/{robot}/events')
-        assert event.source_ns - began_ns == pytest.approx(300 * MS, abs=100 * MS)
+        order = [
+            each.topic for each in operator.seen(f'/{robot}/odom', f'/{robot}/events')
+        ]
+        odometry, [event, _] = [f'/{robot}/odom'] * 21, [f'/{robot}/events'] * 2
+        assert order == [*odometry[:7], event, *odometry[7:11], event, *odometry[11:]]
 
     playing = operator.start('--no-metrics', '--stay', **{URL_VARIABLE: postgres_url})
     wait_until(lambda: len(operator.seen('/robot_07/odom')) == 42)
-    assert operator.node.count_publishers('/robot_07/odom') == 1
-    for topic in (battery.topic, '/events', '/alerts'):
-        assert operator.node.count_publishers(f'/robot_07{topic}') == 0
-    assert playing.end(20, ask=signal.SIGINT) == 0
+    # Until it is known that the first replay has gone, its topics are counted too.
+    wait_until(lambda: operator.node.count_publishers('/robot_07/odom') == 1)
+    wait_until(lambda: not any(
+        operator.node.count_publishers(f'/robot_07{topic}')
+        for topic in (battery.topic, '/events', '/alerts')
+    ))
+    assert playing.end(30, ask=signal.SIGINT) == 0
 
 
 def test_missions_of_a_robot_begin_together(
@@ -238,10 +254,12 @@ def test_missions_of_a_robot_begin_together(
     before, after = (operator.seen(f'/robot_05/{each}/odom') for each in ('before', 'after'))
     assert [each.data for each in before] == [each.data for each in after]
     assert len(before) == 21
+    in_order = sorted(before + after, key=lambda each: each.source_ns)
+    assert in_order == [each for both in zip(before, after, strict=True) for each in both]
     apart_ns = [
-        abs(one.source_ns - other.source_ns) for one, other in zip(before, after, strict=True)
+        other.source_ns - one.source_ns for one, other in zip(before, after, strict=True)
     ]
-    assert apart_ns[0] < 50 * MS and statistics.median(apart_ns) < 10 * MS
+    assert statistics.median(apart_ns) < 10 * MS
     assert sorted(set(operator.clock_ns())) == [T0 + n * 50 * MS for n in range(21)]
 
 

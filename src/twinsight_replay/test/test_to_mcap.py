@@ -66,7 +66,7 @@ def import_bag(
     parts = command(
         'twinsight_recorder.import_bag', settings, path, '--robot', robot, '--mission', mission
     )
-    run = subprocess.run(**parts, capture_output=True, timeout=60)
+    run = subprocess.run(**parts, capture_output=True, timeout=120)
     assert run.returncode == 0, run.stderr
 
 
@@ -76,7 +76,7 @@ def to_mcap(
     parts = command(
         'twinsight_replay.to_mcap', settings, *arguments, postgres_url=postgres_url
     )
-    return subprocess.run(**parts, capture_output=True, timeout=60)
+    return subprocess.run(**parts, capture_output=True, timeout=120)
 
 
 def in_file(path: Path) -> list[Row]:
@@ -352,7 +352,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
         for settings, arguments, _, _ in cases
     ]
     for run, (_, _, code, words) in zip(runs, cases, strict=True):
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=120)
         assert (run.returncode, errors.count('\n')) == (code, 1), errors
         assert words in errors
     parts = command('twinsight_replay.to_mcap', absent, out)
@@ -364,20 +364,23 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_export_leaves_no_file(
-    store_settings: StoreSettings, tmp_path: Path, number: signal.Signals
+    store_settings: StoreSettings, tmp_path: Path, number: signal.Signals,
+    gate: Callable[..., Any],
 ) -> None:
-    bag = write_bag(tmp_path / 'a.mcap', '/a', 1000, size=100_000)
+    bag = write_bag(tmp_path / 'a.mcap', '/a', 500, size=100_000)
     import_bag(store_settings, bag)
     bag.unlink()
     out = tmp_path / 'out.mcap'
+    # It stands before all is written, or it might have ended before it is interrupted.
+    behind = replace(store_settings, url=gate(store_settings.url, 25_000_000).url)
     run = subprocess.Popen(
-        **command('twinsight_replay.to_mcap', store_settings, out),
+        **command('twinsight_replay.to_mcap', behind, out),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
     while run.poll() is None and not list(tmp_path.iterdir()):
         time.sleep(0.002)
     run.send_signal(number)
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=120)
     assert run.returncode == 130, errors
     assert errors.splitlines()[-1] == 'to_mcap: interrupted; no file was written'
     assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,7 @@ class Fronted:
         return self._viewers[-1]
 
     def _on_loop(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Server]:

@@ -14,6 +14,7 @@ from pytest_ros import wait_until
 from websockets.exceptions import InvalidStatus
 
 MEGABYTE = 1_000_000
+HEAD = 13  # bytes of a frame before the message
 
 
 def numbered(size, number):
@@ -29,16 +30,11 @@ def has(viewer, number):
 
 
 def lost_of(fronted):
-    (lost,) = [each.losses.by_topic() for each in fronted.front.viewers if each.losses.by_topic()]
-    return lost
-
-
-def lost_when_old(fronted):
-    """Return what was lost when all that waits has waited for more than a second."""
-    lost = None
-    while lost != (lost := lost_of(fronted)):
-        time.sleep(1.2)
-    return lost
+    """Return what the one viewer lost that lost anything."""
+    every = [each.losses.by_topic() for each in fronted.front.viewers]
+    lost = [each for each in every if each]
+    assert len(lost) <= 1
+    return lost[0] if lost else {}
 
 
 def resident_bytes():
@@ -54,7 +50,7 @@ def test_a_viewer_that_reads_nothing_costs_its_limit_and_the_others_nothing(star
     for each in others:
         each.subscribe('/camera', '/odom')
     wait_until(lambda: fronted.subscriptions.count == 6)
-    before = most = resident_bytes()
+    before = most = 0
 
     for number in range(300):
         camera.log(numbered(MEGABYTE, number))
@@ -62,12 +58,15 @@ def test_a_viewer_that_reads_nothing_costs_its_limit_and_the_others_nothing(star
         wait_until(lambda each=number: all(has(viewer, each) for viewer in others))
         for each in others:  # what they have is not kept: this process' memory is looked at
             each.got[:] = [m._replace(data=m.data[:4]) for m in each.got]
+        if number == 20:  # what threads and libraries take once is there, and the limit is full
+            before = resident_bytes()
         most = max(most, resident_bytes())
 
     for each in others:
         assert numbers(each.of('/camera')) == list(range(300))
         assert numbers(each.of('/odom')) == list(range(300))
-    assert most - before < 50 * MEGABYTE  # 300 MB went by; most of it is the viewers' own
+    assert most - before < 50 * MEGABYTE  # 280 MB went by
+    wait_until(lambda: sum(each.messages for each in lost_of(fronted).values()) > 270)
     lost = lost_of(fronted)
     assert set(lost) == {'/camera'}
     assert 270 < lost['/camera'].messages < 300
@@ -78,10 +77,13 @@ def test_after_a_stall_a_viewer_gets_what_is_new_and_is_told_what_it_lost(fronte
     camera = fronted.channel('/camera')
     stalled = NeverReads(fronted.url, '/camera')
     wait_until(lambda: fronted.subscriptions.count == 1)
-    for number in range(100):
+    for number in range(99):
         camera.log(numbered(MEGABYTE, number))
-    wait_until(lambda: any(each.losses.by_topic() for each in fronted.front.viewers))
-    lost = lost_when_old(fronted)
+    camera.log(numbered(100, 99))  # so short that the size of what waits tells of it
+    (viewer,) = fronted.front.viewers
+    wait_until(lambda: viewer.outgoing.size % (MEGABYTE + HEAD) == 100 + HEAD)  # all have come
+    time.sleep(1.2)  # and are old
+    lost = lost_of(fronted)
     camera.log(numbered(MEGABYTE, 100))
     wait_until(lambda: lost_of(fronted) != lost)  # it has come, and another had to go for it
 
@@ -96,7 +98,7 @@ def test_after_a_stall_a_viewer_gets_what_is_new_and_is_told_what_it_lost(fronte
     assert received == [*range(len(received) - 1), 100]
     assert len(received) < 12  # what was under way when it stalled, and the latest
     lost = 101 - len(received)
-    assert lost_of(fronted)['/camera'] == (lost, lost * (MEGABYTE + 13))
+    assert lost_of(fronted)['/camera'] == (lost, (lost - 1) * (MEGABYTE + HEAD) + 100 + HEAD)
     stalled.close()
 
 
@@ -137,6 +139,7 @@ def test_a_thousand_connects_leave_nothing_behind(fronted):
     odometry = fronted.channel('/odom')
     good = fronted.viewer()
     good.subscribe('/odom')
+    wait_until(lambda: fronted.subscriptions.count == 1)
     place = urlsplit(fronted.url)
     for _ in range(400):  # those that say nothing, and those that are cut off in the middle
         socket.create_connection((place.hostname, place.port)).close()

@@ -273,8 +273,9 @@ class Viewer(FoxgloveViewer):
                 since.clear()
         return since
 
-    def settle(self) -> None:
-        """Return when no more messages come."""
+    def settle(self, count: int = 0) -> None:
+        """Return when so many messages have come, and no more come for a while."""
+        wait_until(lambda: len(self.messages()) >= count)
         count = -1
         while count != len(self.messages()):
             count = len(self.messages())
@@ -295,8 +296,9 @@ def children_of(pid: int) -> list[int]:
     """Return the processes that one has started, and those that they have."""
     found = []
     for task in Path(f'/proc/{pid}/task').glob('*/children'):
-        for child in map(int, task.read_text().split()):
-            found += [child, *children_of(child)]
+        with suppress(OSError):  # the thread has ended meanwhile
+            for child in map(int, task.read_text().split()):
+                found += [child, *children_of(child)]
     return found
 
 
@@ -334,7 +336,7 @@ class Bridge:
 
     def ask(self, question: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine returns, run in the loop of the bridge."""
-        return asyncio.run_coroutine_threadsafe(question, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result(90)
 
     def open(self, **query: Any) -> Session:
         session = self.ask(self.sessions.open({
@@ -343,6 +345,10 @@ class Bridge:
         }))
         self._processes |= {session.pid, *children_of(session.pid)}
         return session
+
+    def played(self, session_id: str) -> int:
+        """Return how many messages a session has played by now, but for what it held."""
+        return int(self.ask(self.sessions.control(session_id))['messages'])
 
     def look_at(self, session: Session) -> Viewer:
         """Return a viewer of a session."""

@@ -24,15 +24,15 @@ def test_it_is_open_but_around_a_seek():
 
 
 def test_who_waits_is_let_go_by_the_next_seek():
-    gate = SeekGate(lambda: None, settle_s=5.0)
+    gate = SeekGate(lambda: None, settle_s=60.0)
     gate.begin()
     gate.jumped()
     gate.answered()
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(gate.admits()))
+    waiting = threading.Thread(target=lambda: answers.append(gate.admits()), daemon=True)
     waiting.start()
     gate.begin()
-    waiting.join(2.0)
+    waiting.join(30.0)
     assert answers == [False]
 
 
@@ -50,7 +50,7 @@ def test_without_a_message_the_seek_is_told_again_too():
 def test_a_seek_without_an_answer_holds_for_a_bounded_time():
     gate = SeekGate(lambda: None, settle_s=0.01)
     gate.begin()
-    gate.jumped()
     begin_s = time.monotonic()
+    gate.jumped()
     assert gate.admits()
-    assert 0.9 < time.monotonic() - begin_s < 3.0
+    assert 0.9 < time.monotonic() - begin_s < 30.0

@@ -17,6 +17,9 @@ from twinsight_bridge.playback.errors import (
     SessionConflictError,
     SessionLimitError,
 )
+from twinsight_bridge.playback.order import Order
+from twinsight_bridge.playback.session import Session
+from twinsight_bridge.playback.session_query import SessionQuery
 from twinsight_bridge.playback.session_settings import SessionSettings
 from twinsight_bridge.playback.sessions import SessionRules, Sessions
 from twinsight_store.connection import URL_VARIABLE
@@ -32,9 +35,10 @@ SECOND = 1_000_000_000
 def test_metrics_and_alerts_are_channels(drive, history, new_bridge):
     with new_bridge(drive.settings, postgres_url=history) as bridge:
         topics = ('/metrics/battery/percentage', '/alerts', '/events')
-        _, viewer = bridge.watch(*topics, mission='mission_42', rate=20)
+        _, viewer = bridge.watch(*topics, mission='mission_42', paused='true')
+        viewer.request(0, rate=20)  # obeyed when all topics are subscribed to
         viewer.state(lambda state: state.status == 3)
-        viewer.settle()
+        viewer.settle(10)
         assert {'/odom', *topics} <= viewer.channels.keys()
         metrics = viewer.messages(topics[0])
         assert [each.log_ns for each in metrics] == [
@@ -107,15 +111,14 @@ def test_a_session_that_is_killed_is_over(drive, new_bridge, caplog, children_of
 
 
 def test_a_session_without_a_viewer_ends(drive, new_bridge, is_running):
-    with new_bridge(drive.settings, grace_s=0.4) as bridge:
-        session = bridge.open(robot='robot_05')
-
+    with new_bridge(drive.settings, grace_s=1.0) as bridge:
         async def look():
+            session = await bridge.sessions.open({'robot': ['robot_05']})
             with session.viewer():
-                await asyncio.sleep(0.8)
-                return bridge.sessions.describe()
+                await asyncio.sleep(1.3)
+                return session, bridge.sessions.describe()
 
-        described, = bridge.ask(look())
+        session, (described,) = bridge.ask(look())
         assert described['viewers'] == 1 and described['id'] == session.id
         wait_until(lambda: bridge.sessions.describe() == [])
         wait_until(lambda: not is_running(session.pid))
@@ -134,7 +137,7 @@ def test_a_process_ends_with_the_one_that_started_it(drive, children_of, is_runn
         assert json.loads(process.stdout.readline())['ready']['port'] > 0
         pids = children_of(process.pid)
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     wait_until(lambda: not any(map(is_running, pids)))
 
 
@@ -149,6 +152,7 @@ def test_orders_from_outside(bridge, drive):
     told = viewer.state(lambda state: state.did_seek)
     assert told.time_ns == drive.at_ns(200) and told.request == ''
     viewer.state(lambda state: state.status == 3)
+    wait_until(viewer.messages)
     assert int(viewer.messages()[0].data[8:-1]) == 199
     done = bridge.ask(bridge.sessions.control(session.id, play=False, seek_ns=drive.at_ns(10)))
     assert (done['state'], done['position']) == ('paused', '2023-11-14 22:13:20.200 UTC')
@@ -161,6 +165,27 @@ def test_orders_from_outside(bridge, drive):
     assert described['span_ns'][0] == drive.start_ns
     assert described['messages'] > 199 and described['topics'] == 5
     json.dumps(described)
+
+
+class BusyChild:
+    """Obeys; it says how it went on before it is asked what came of it."""
+
+    pid = 1
+    ready = {'port': 1, 'latched': [], 'span_ns': [0, 9], 'topics': 0}
+    state = {'state': 'playing', 'position_ns': 8}
+
+    async def obey(self, order):
+        return {'state': 'paused', 'position_ns': order.seek_ns}
+
+
+def test_the_answer_to_an_order_is_what_came_of_it():
+    async def work():
+        session = Session('one', SessionQuery.parsed({}), BusyChild(), 60.0, lambda: None)
+        return await session.control(Order(play=False, seek_ns=5)), session.describe()
+
+    answer, later = asyncio.run(work())
+    assert (answer['state'], answer['position_ns']) == ('paused', 5)
+    assert (later['state'], later['position_ns']) == ('playing', 8)
 
 
 def test_rules_are_checked():

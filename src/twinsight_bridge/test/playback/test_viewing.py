@@ -18,7 +18,7 @@ def numbers(messages):
 
 @pytest.fixture(scope='module')
 def shared(drive, new_bridge):
-    with new_bridge(drive.settings) as bridge:
+    with new_bridge(drive.settings, max_sessions=99) as bridge:  # they last for a minute
         yield bridge
 
 
@@ -36,18 +36,17 @@ def viewer(shared, drive):
 
 
 def test_a_viewer_gets_all_that_was_recorded(shared, drive):
-    _, viewer = shared.watch(*TOPICS, robot='robot_05', rate=8)
+    session, viewer = shared.watch(*TOPICS, robot='robot_05', rate=8, paused='true')
+    assert session.describe()['rate'] == 8.0
+    viewer.request(PLAY, rate=8.0)  # obeyed when all topics are subscribed to
     end = viewer.state(lambda state: state.status == ENDED)
-    viewer.settle()
+    viewer.settle(len(drive.messages))
     for topic in TOPICS:
         assert viewer.recorded(topic) == drive.of(topic)
     assert viewer.info['capabilities'] == ['playbackControl', 'time']
     assert viewer.info['dataStartTime'] == {'sec': drive.start_ns // SECOND, 'nsec': 0}
     assert abs(end.time_ns - drive.at_ns(drive.count)) < 0.1 * SECOND
     assert end.rate == 8.0 and not end.did_seek
-    times = [each for each in viewer.frames if isinstance(each, int)]
-    assert len(times) > 10 and times == sorted(times)
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 2 * SECOND
     idl = viewer.channels['/plan']
     assert (idl['encoding'], idl['schemaName']) == ('cdr', 'std_msgs/msg/String')
     assert idl['schemaEncoding'] == 'ros2idl' and 'struct String' in idl['schema']
@@ -57,15 +56,28 @@ def test_a_viewer_gets_all_that_was_recorded(shared, drive):
     assert 'latched' not in viewer.channels['/odom'].get('metadata', {})
 
 
-def test_pause_and_play(viewer, drive):
-    viewer.request(PLAY, rate=4.0)
-    wait_until(lambda: len(numbers(viewer.messages())) > 50)
-    paused = viewer.request(PAUSE, rate=4.0)
+def test_the_position_is_told_while_it_plays(viewer):
+    viewer.request(PLAY)
+
+    def times():
+        return [each for each in tuple(viewer.frames) if isinstance(each, int)]
+
+    wait_until(lambda: len(set(times())) > 10)  # of eight seconds, after which it stays the same
+    assert times() == sorted(times())
+
+
+def test_pause_and_play(viewer, shared, drive):
+    before = shared.played('operator')
+    viewer.request(PLAY)
+    wait_until(lambda: len(numbers(viewer.messages())) > 20)
+    slow = viewer.request(PLAY, rate=0.1)  # so that it is not far behind, however late it is
+    wait_until(lambda: drive.at_ns(numbers(viewer.messages())[-1]) > slow.time_ns)
+    paused = viewer.request(PAUSE, rate=0.1)
     assert (paused.status, paused.did_seek) == (PAUSED, False)
-    viewer.settle()
-    count = len(viewer.messages())
+    count = shared.played('operator') - before
+    wait_until(lambda: len(viewer.messages()) >= count)
     time.sleep(0.3)
-    assert len(viewer.messages()) == count
+    assert len(viewer.messages()) == shared.played('operator') - before == count
     last = numbers(viewer.messages())[-1]
     assert drive.at_ns(last) <= paused.time_ns < drive.at_ns(last + 1) + 0.5 * SECOND
     assert viewer.request(PLAY, rate=4.0).status == PLAYING
@@ -101,6 +113,7 @@ def test_after_a_seek_nothing_of_before_comes(viewer, drive):
 def test_a_seek_while_paused_shows_the_scene_of_that_time(viewer, drive):
     state = viewer.request(PAUSE, drive.at_ns(302))
     assert state.status == PAUSED and state.time_ns == drive.at_ns(302)
+    wait_until(lambda: numbers(viewer.since(state))[-1:] == [302])
     viewer.settle()
     shown = viewer.since(state)
     assert [each.topic for each in shown] == [
@@ -113,21 +126,24 @@ def test_a_seek_while_paused_shows_the_scene_of_that_time(viewer, drive):
 
 
 def test_speed(viewer, drive):
-    for rate in (8.0, 0.5):
-        state = viewer.request(PLAY, drive.at_ns(50), rate)
+    """No message is early, however busy the machine is; the player's tests have the rest."""
+    for rate, count in ((8.0, 340), (0.5, 20)):
+        asked_s = time.monotonic()
+        state = viewer.request(PLAY, drive.at_ns(20), rate)
         assert state.rate == rate
-        wait_until(lambda s=state, n=20 + 20 * rate: len(numbers(viewer.since(s))) > n)
+        wait_until(lambda s=state, n=count: len(numbers(viewer.since(s))) > n)
         viewer.request(PAUSE, rate=rate)
-        seen = [each for each in viewer.since(state) if each.topic == '/odom'][10:]
-        recorded_s = (seen[-1].log_ns - seen[0].log_ns) / SECOND
-        assert recorded_s / (seen[-1].at_s - seen[0].at_s) == pytest.approx(rate, rel=0.15)
+        for each in viewer.since(state):
+            recorded_s = (each.log_ns - state.time_ns) / SECOND
+            assert each.at_s - asked_s >= recorded_s / rate - 1e-6
+        if rate > 1:
+            assert each.at_s - asked_s < recorded_s
 
 
 def test_the_end_and_playing_again(viewer, drive):
     viewer.request(PLAY, drive.at_ns(380), 4.0)
     end = viewer.state(lambda state: state.status == ENDED)
-    viewer.settle()
-    assert numbers(viewer.messages())[-1] == drive.count - 1
+    wait_until(lambda: numbers(viewer.messages())[-1:] == [drive.count - 1])
     again = viewer.request(PLAY, rate=4.0)
     assert (again.status, again.did_seek) == (PLAYING, True)
     assert again.time_ns < drive.at_ns(1) < end.time_ns
@@ -144,9 +160,11 @@ def test_times_outside_of_what_was_recorded_mean_its_ends(viewer, drive):
 
 
 def test_who_subscribes_late_gets_what_holds(viewer, shared, drive):
-    viewer.request(PLAY, drive.at_ns(250))
+    viewer.request(PLAY, drive.at_ns(250), 0.05)  # it is not at the end before they are there
     late = shared.look_at(shared.open(session='operator'))
     late.subscribe('/map', '/tf_static', '/camera')
+    wait_until(lambda: late.messages('/map') and len(late.messages('/tf_static')) == 2)
+    viewer.request(PLAY, rate=0.5)
     wait_until(lambda: len(late.messages('/camera')) > 3)
     assert late.recorded('/map') == drive.of('/map')[1:]
     assert late.recorded('/tf_static') == drive.of('/tf_static')
@@ -154,7 +172,7 @@ def test_who_subscribes_late_gets_what_holds(viewer, shared, drive):
     later = shared.look_at(shared.open(session='operator'))
     later.subscribe('/camera', '/odom')
     wait_until(lambda: len(later.messages()) == 2)
-    assert later.recorded('/camera') == late.recorded('/camera')[-1:]
+    wait_until(lambda: later.recorded('/camera') == late.recorded('/camera')[-1:])
     assert later.state(lambda state: state.status == PAUSED).time_ns >= drive.at_ns(250)
 
 
@@ -165,11 +183,11 @@ def test_two_in_one_session_see_the_same(viewer, shared, drive):
     state = viewer.request(PLAY, drive.at_ns(100), 8.0)
     heard = other.state(lambda each: each.did_seek)
     assert heard.time_ns == state.time_ns
-    for each in (viewer, other):
+    for each, begin in ((viewer, state), (other, heard)):
         each.state(lambda each: each.status == ENDED)
+        wait_until(lambda v=each, b=begin: numbers(v.since(b))[-1:] == [399])
         each.settle()
-    assert numbers(viewer.since(state)) == list(range(99, 400))
-    assert numbers(other.since(heard)) == list(range(99, 400))
+        assert numbers(each.since(begin)) == list(range(99, 400))
 
 
 def test_operators_without_a_name_have_a_session_each(shared, drive):
@@ -193,7 +211,7 @@ def test_the_address_says_what_is_played(shared, drive):
     assert set(viewer.channels) == {'/odom', '/plan'}
     viewer.subscribe('/odom')
     viewer.state(lambda state: state.status == ENDED)
-    viewer.settle()
+    viewer.settle(200)
     assert numbers(viewer.messages()) == list(range(200))
     shared.disconnect()
 
@@ -215,6 +233,7 @@ def test_it_stands_still_while_nobody_looks(viewer, shared, drive):
     session = shared.open(session='operator')
     viewer.request(PLAY)
     wait_until(lambda: len(viewer.messages()) > 10)
+    viewer.request(PLAY, rate=0.25)  # a busy machine may take a second more than it has to
     wait_until(lambda: session.describe()['state'] == 'playing')
     shared.disconnect()
     seen = numbers(viewer.messages())[-1]
@@ -224,4 +243,6 @@ def test_it_stands_still_while_nobody_looks(viewer, shared, drive):
     back = shared.look_at(session)
     back.subscribe('/odom')
     wait_until(lambda: len(back.messages()) > 10)
-    assert back.messages()[1].log_ns >= position_ns
+    first, *_ = again = numbers(back.messages())
+    assert again == list(range(first, first + len(again)))  # it goes on where it stood
+    assert first >= seen and drive.at_ns(first) <= position_ns

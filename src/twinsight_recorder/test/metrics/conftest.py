@@ -12,13 +12,19 @@ import psycopg
 import pytest
 from pytest_ros import wait_until
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 import redis
 import yaml
 
 from twinsight_interfaces.msg import Alert, MetricsStatus
 
 DEEP = QoSProfile(depth=1000)
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def stamp_ns(status: MetricsStatus) -> int:
+    """Return when a recorder told it (Unix ns)."""
+    return status.header.stamp.sec * 10**9 + status.header.stamp.nanosec
 
 
 class Metrics:
@@ -42,7 +48,9 @@ class Metrics:
         self.node.create_subscription(
             MetricsStatus, '/metrics_recorder/status', self.statuses.append, 100
         )
-        self.node.create_subscription(Alert, '/metrics_recorder/alerts', self.alerts.append, 100)
+        self.node.create_subscription(
+            Alert, '/metrics_recorder/alerts', self.alerts.append, LATCHED
+        )
         ros.serve(self.node)
 
     def start(self, *extra: str, settings: dict[str, Any] | None = None, **given: object) -> Any:
@@ -57,7 +65,9 @@ class Metrics:
         ]
         if settings:
             file = self.folder / 'metrics.yaml'
-            file.write_text(yaml.safe_dump({'/**': {'ros__parameters': settings}}))
+            beside = self.folder / 'metrics.yaml.new'
+            beside.write_text(yaml.safe_dump({'/**': {'ros__parameters': settings}}))
+            beside.replace(file)  # at once: one that was started before may be reading it
             words += ['--params-file', str(file)]
         return self.ros.start(
             'twinsight_recorder', 'metrics_recorder', '--ros-args', *words, *extra,
@@ -72,6 +82,11 @@ class Metrics:
         """Return when the recorder is subscribed to each."""
         wait_until(lambda: all(each.get_subscription_count() for each in publishers))
 
+    def subscribers(self, publisher: Publisher) -> set[tuple[int, ...]]:
+        """Return who is subscribed; one that was killed stays among them for a while."""
+        found = self.node.get_subscriptions_info_by_topic(publisher.topic_name)
+        return {tuple(each.endpoint_gid) for each in found}
+
     @property
     def status(self) -> MetricsStatus:
         """Return the newest status; an empty one before the first."""
@@ -79,17 +94,27 @@ class Metrics:
 
     def wait_until_taking(self) -> None:
         """Return when a recorder that was just started has taken messages that stream in."""
-        seen = len(self.statuses)
-        wait_until(lambda: any(status.messages for status in self.statuses[seen:]))
+        now_ns = time.time_ns()  # what one before it told may still be on its way
+        wait_until(lambda: any(
+            status.messages and stamp_ns(status) > now_ns for status in list(self.statuses)
+        ))
 
     def ask(self, name: str, kind: Any, **fields: object) -> Any:
         """Return the answer of a service."""
         return self.ros.call(self.node, name, kind, **fields)
 
-    def end(self, recorder: Any, code: int = 0) -> MetricsStatus:
-        """End the recorder, which must have written all; return its last status."""
-        assert recorder.end(30, ask=signal.SIGINT) == code, recorder.text()
-        time.sleep(0.1)  # the last status is on its way
+    def end(self, recorder: Any) -> None:
+        """End the recorder, which must have written all."""
+        assert recorder.end(30, ask=signal.SIGINT) == 0, recorder.text()
+
+    def last_status(self, recorder: Any) -> MetricsStatus:
+        """End the recorder, which must have written all; return what it told at its end."""
+        wait_until(lambda: self.statuses)
+        asked_ns = time.time_ns()
+        self.end(recorder)
+        wait_until(lambda: stamp_ns(self.status) > asked_ns and not any(
+            sink.waiting for sink in self.status.sinks
+        ))
         return self.status
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -36,12 +36,6 @@ def start(robot, **more):
     return robot.start(settings={'alerts': {**RULES, **more}})
 
 
-def wait_until_known(robot, *publishers):
-    """Return when the recorder hears the robot, and the robot the recorder's alerts."""
-    robot.wait_for_subscriber(*publishers)
-    wait_until(lambda: robot.node.count_publishers('/metrics_recorder/alerts'))
-
-
 def publish(robot, *levels):
     for level in levels:
         robot.level.publish(Float64(data=level))
@@ -131,7 +125,7 @@ def changes(alerts):
 
 def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(robot):
     recorder = start(robot)
-    wait_until_known(robot, robot.level)
+    robot.wait_for_subscriber(robot.level)
     publish(robot, 0.5, 0.22, 0.19, 0.21, 0.24, 0.18, 0.26)  # low from 0.19 until 0.26
     publish(robot, 0.21, 0.1, 0.2, 0.15)  # and again from 0.1
     wait_for_alerts(robot, 3)
@@ -157,29 +151,40 @@ def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(robot):
 
 def test_a_topic_that_goes_silent_is_missed_until_it_comes_back(robot, stream):
     recorder = start(robot)
-    wait_until_known(robot, robot.beat)
-    with stream([robot.beat], 20):
+    robot.wait_for_subscriber(robot.beat)
+    with stream([robot.beat], 20) as beats:
         wait_until(lambda: len(samples(robot, 'beat')) > 5)
-    wait_for_alerts(robot, 1)
-    before = samples(robot, 'beat')
-    with stream([robot.beat], 20):
-        wait_for_alerts(robot, 2)
-    wait_for_alerts(robot, 3)
-    after = samples(robot, 'beat')[len(before):]
-    (last_ns, last), (back_ns, back), (end_ns, end) = before[-1], after[0], after[-1]
-    assert changes(robot.alerts) == [
-        ('silent', True, 'A', last), ('silent', False, 'A', back), ('silent', True, 'A', end)
-    ]
-    times = [ns(alert.header.stamp) for alert in robot.alerts]
-    assert times == [last_ns + SILENCE_NS, back_ns, end_ns + SILENCE_NS]
+    wait_until_silent_after(robot, beats.count - 1)
+    with stream([robot.beat], 20) as beats:
+        wait_until(lambda: not robot.alerts[-1].active and beats.count > 5)
+    wait_until_silent_after(robot, beats.count - 1)
+    expected = silences(samples(robot, 'beat'))  # the two, and where it stalled meanwhile
+    assert changes(robot.alerts) == [change for change, _ in expected]
+    assert [ns(alert.header.stamp) for alert in robot.alerts] == [at_ns for _, at_ns in expected]
     assert told_at_the_end(robot, recorder) == [as_told(alert) for alert in robot.alerts]
+
+
+def wait_until_silent_after(robot, last):
+    """Return when the last beat that was published is known to be the last."""
+    wait_until(lambda: robot.alerts and robot.alerts[-1].active and robot.alerts[-1].value == last)
+
+
+def silences(beats):
+    """Return the alerts that beats (times, values) make, as changes() does, with their times."""
+    found = []
+    for (last_ns, last), (next_ns, value) in zip(beats, [*beats[1:], (None, None)], strict=True):
+        if next_ns is None or next_ns - last_ns >= SILENCE_NS:
+            found.append((('silent', True, 'A', last), last_ns + SILENCE_NS))
+        if next_ns is not None and next_ns - last_ns >= SILENCE_NS:
+            found.append((('silent', False, 'A', value), next_ns))
+    return found
 
 
 def test_a_topic_that_should_be_there_is_missed_from_the_start_on(robot):
     absent = {'metric': 'level', 'missing_for': '800ms', 'expected': True}
     recorder = start(robot, absent=absent)
     wait_until(lambda: in_table(robot))
-    wait_until_known(robot, robot.level)
+    robot.wait_for_subscriber(robot.level)
     publish(robot, 0.5)
     wait_until(lambda: len(in_table(robot)) == 3)
     told = told_at_the_end(robot, recorder)
@@ -195,14 +200,16 @@ def test_a_topic_that_should_be_there_is_missed_from_the_start_on(robot):
 
 def test_a_recorder_that_is_killed_neither_raises_again_nor_forgets_to_clear(robot):
     recorder = start(robot)
-    wait_until_known(robot, robot.level, robot.beat)
-    robot.beat.publish(UInt32(data=1))
+    robot.wait_for_subscriber(robot.level, robot.beat)
     publish(robot, 0.5, 0.1)
+    robot.beat.publish(UInt32(data=1))
     wait_for_alerts(robot, 2)
     wait_until(lambda: len(in_stream(robot)) == len(in_table(robot)) == 2)
     recorder.kill()
+    killed = robot.subscribers(robot.beat)
     recorder = start(robot)
     publish_until_stored(robot, 0.15)  # still low
+    wait_until(lambda: robot.subscribers(robot.beat) - killed)
     publish(robot, 0.05, 0.22, 0.3, 0.11, 0.4)
     wait_for_alerts(robot, 5)
     robot.beat.publish(UInt32(data=2))
@@ -217,13 +224,22 @@ def test_a_recorder_that_is_killed_neither_raises_again_nor_forgets_to_clear(rob
     assert told_at_the_end(robot, recorder) == [as_told(alert) for alert in robot.alerts]
 
 
+def saved_until(robot, rule):
+    """Return up to which sample (Unix ns) a rule's state is saved for the next recorder."""
+    files = robot.folder.rglob('alerts.json')
+    states = [state for file in files for state in json.loads(file.read_text())['states']]
+    return max((last_ns for name, _, _, last_ns, *_ in states if name == rule), default=0)
+
+
 def test_a_recorder_that_was_killed_does_not_miss_what_the_one_before_it_saw(robot, stream):
     stopped = {'metric': 'steps', 'missing_for': 3.2, 'expected': True}
     steps = robot.publisher('/steps', UInt32)
     recorder = start(robot, stopped=stopped)
-    wait_until_known(robot, steps)
+    robot.wait_for_subscriber(steps)
     with stream([steps], 20) as published:
         wait_until(lambda: published.count > 80)
+        seen_ns = time.time_ns()
+        wait_until(lambda: saved_until(robot, 'stopped') > seen_ns)
         recorder.kill()
         recorder = start(robot, stopped=stopped)
         robot.wait_until_taking()

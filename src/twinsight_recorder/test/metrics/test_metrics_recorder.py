@@ -40,7 +40,7 @@ def test_every_sample_is_in_the_database_and_the_latest_in_redis(metrics):
         if number % 100 == 0:
             state.publish(String(data=f'STATE {number}'))
     wait_until(lambda: metrics.status.messages == 505)
-    status = metrics.end(recorder)
+    status = metrics.last_status(recorder)
     x = [number * 0.1 for number in range(500)]
     assert metrics.history('odom.x') == metrics.stream('odom.x') == x
     assert metrics.history('odom.y') == [-1.0 / (number + 1) for number in range(500)]
@@ -101,7 +101,7 @@ def test_values_that_no_table_takes_have_their_defined_form_and_hold_up_nothing(
     whole.publish(Int64(data=(1 << 53) + 1))
     yes.publish(Bool(data=True))
     wait_until(lambda: metrics.status.messages == 12)
-    status = metrics.end(recorder)
+    status = metrics.last_status(recorder)
     assert metrics.history('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
     assert metrics.stream('number') == [1.5, 'NaN', 'Infinity', '-Infinity', 2.5]
     cut = 'x' * 4096 + '… (5000000 characters)'
@@ -194,7 +194,7 @@ def test_a_damaged_status_of_a_recorder_is_counted_and_told_once(metrics):
         other.publish(b'\0\1\0\0abc')
     state.publish(String(data='fine'))
     wait_until(lambda: metrics.status.messages == 4)
-    assert metrics.end(recorder).unreadable == 3
+    assert metrics.last_status(recorder).unreadable == 3
     assert recorder.text().count('topic /old_recorder/status: a message cannot be read') == 1
     assert metrics.history('state') == ['fine']
 
