@@ -379,7 +379,7 @@ class Bridge:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        assert not any(map(is_running, self._processes))
+        wait_until(lambda: not any(map(is_running, self._processes)))
 
 
 @contextmanager
