@@ -50,6 +50,20 @@ def publish(robot, numbers):
         time.sleep(0.005)
 
 
+def received(robot):
+    """Return how many messages of the odometry the recorder has."""
+    topics = robot.recorder_statuses[-1].topics if robot.recorder_statuses else []
+    return sum(topic.received for topic in topics if topic.topic == '/odom')
+
+
+def publish_to_both(robot, numbers):
+    """Publish, and return when both recorders have all: they are of the mission of then."""
+    stored, before = len(robot.history('odom.x')), received(robot)
+    publish(robot, numbers)
+    wait_until(lambda: len(robot.history('odom.x')) == stored + len(numbers))
+    wait_until(lambda: received(robot) == before + len(numbers))
+
+
 def recorded_x(robot, mission_id):
     selection = Selection(missions=(mission_id,), topics=('/odom',))
     return len(list(read(selection, robot.store)))
@@ -73,7 +87,7 @@ def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot)
     # nobody named it: they agree on one
     wait_until(lambda: robot.statuses[-1].mission_id == robot.recorder_statuses[-1].mission_id)
     first = robot.statuses[-1].mission_id
-    publish(robot, range(50))
+    publish_to_both(robot, range(50))
     answer = robot.ask(
         '/start_mission', StartMission, mission_id='run_1',
         labels=[KeyValue(key='site', value='hall 2')],
@@ -81,7 +95,7 @@ def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot)
     began_ns = robot.ros.asked_ns, time.time_ns()
     assert (answer.success, answer.mission_id) == (True, 'run_1')
     wait_until(lambda: robot.recorder_statuses[-1].mission_id == 'run_1')
-    publish(robot, range(50, 151))
+    publish_to_both(robot, range(50, 151))
     wrong = robot.ask('/end_mission', EndMission, mission_id='run_7')
     assert not wrong.success
     assert wrong.message == 'mission run_7 is not the one of now: that is run_1'
@@ -89,11 +103,10 @@ def test_a_mission_begins_and_ends_for_recorder_metrics_and_table_at_once(robot)
     ended_ns = robot.ros.asked_ns, time.time_ns()
     assert (ended.success, ended.mission_id) == (True, 'run_1')
     wait_until(lambda: robot.recorder_statuses[-1].mission_id not in ('run_1', first))
-    publish(robot, range(151, 181))
+    publish_to_both(robot, range(151, 181))
     robot.ask('/recorder/set_mission', SetMission, mission_id='run_2')
     wait_until(lambda: robot.status.mission_id == 'run_2')
-    publish(robot, range(181, 200))
-    wait_until(lambda: len(robot.history('odom.x')) == 200)
+    publish_to_both(robot, range(181, 200))
     wait_until(lambda: any(topic.mission_messages for topic in robot.recorder_statuses[-1].topics))
     robot.end(metrics_recorder)
     assert recorder.end(30, ask=2) == 0, recorder.text()
@@ -190,12 +203,12 @@ def test_a_mission_that_goes_on_after_another_is_open_and_has_all_of_its_bytes(r
     for mission, count in (('A', 21), ('B', 11), ('A', 31)):
         robot.ask('/start_mission', StartMission, mission_id=mission)
         wait_until(lambda mission=mission: robot.recorder_statuses[-1].mission_id == mission)
-        publish(robot, range(count))
+        publish_to_both(robot, range(count))
     robot.end(metrics_recorder)
     wait_until(lambda: robot.odom.get_subscription_count() == 1)
     metrics_recorder = robot.start(mission_id='A')  # its odometer begins at 0
     wait_until(lambda: robot.odom.get_subscription_count() == 2)
-    publish(robot, range(11))
+    publish_to_both(robot, range(11))
     wait_until(lambda: {each['messages'] for each in listed(robot)} == {11, 63})
     robot.end(metrics_recorder)
     assert recorder.end(30, ask=2) == 0, recorder.text()
