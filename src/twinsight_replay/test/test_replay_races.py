@@ -165,7 +165,7 @@ class Asking:
     def join(self):
         """Return when each has asked as often as it may."""
         for each in self._threads:
-            each.join(60)
+            each.join(120)
             assert not each.is_alive(), 'it hangs'
 
     def _run(self, number):
