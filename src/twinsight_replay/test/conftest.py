@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 import math
+import os
+from pathlib import Path
 import socket
 import threading
 import time
@@ -36,6 +38,7 @@ from twinsight_store.record_builder import ChunkRules, RecordBuilder
 from twinsight_store.ros_qos import is_latched, is_reliable, offer_of
 from twinsight_store.writer import batches, StoreWriter
 
+CONFIG = Path(__file__).resolve().parents[3] / 'config'
 START_NS = 1_700_000_000_000_000_000
 LATCHED = '- {reliability: reliable, durability: transient_local, history: keep_last, depth: 1}'
 TF = 'tf2_msgs/msg/TFMessage'
@@ -130,11 +133,26 @@ class Operator:
         )
         return self._playing
 
+    def begin(self, *arguments: str, **env: str) -> Any:
+        """
+        Start a replay that begins to play when all that is watched is known here to come.
+
+        The replay itself sees only that somebody subscribes: our side may hear of it later.
+        """
+        topics = [topic for topic in self._types if topic != CLOCK]
+        if any(each.startswith('--clock') for each in arguments):
+            topics.append(CLOCK)
+        playing = self.start('--start-paused', *arguments, **env)
+        self.wait_for(ReplayStatus.PAUSED)
+        wait_until(lambda: all(self.node.count_publishers(topic) for topic in topics))
+        self.ask('resume')
+        return playing
+
     def play(self, *arguments: str, **env: str) -> None:
-        """Replay until its end."""
-        playing = self.start(*arguments, **env)
+        """Replay until its end, as begin() begins."""
+        playing = self.begin(*arguments, **env)
         assert playing.end(60) == 0, playing.text()
-        self.settle(self.has_finished)
+        self.settle()
 
     def watch(self, *channels: Channel, prefix: str = '', latched: bool = False) -> None:
         """Subscribe to topics; ``latched`` also gets what was published before."""
@@ -318,6 +336,13 @@ class Gate:
             target.shutdown(socket.SHUT_WR)
         except OSError:
             target.close()
+
+
+@pytest.fixture
+def with_room() -> dict[str, str]:
+    """Return the environment in which best-effort messages wait for who is held up."""
+    family = 'FASTRTPS' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS'
+    return {f'{family}_DEFAULT_PROFILES_FILE': str(CONFIG / 'fastdds.xml')}
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def witness(operator):
         operator.watch_as_offered(*channels, prefix=prefix)
 
         def finish():
-            operator.settle(operator.has_finished)
+            operator.settle()
             return [
                 Sighting(each.topic, each.source_ns, len(each.data), digest_of(each.data))
                 for each in operator.seen(*(prefix + each.topic for each in channels))
@@ -63,7 +63,7 @@ def sightings(settings, **selection):
 
 
 def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
-    store_settings, store, channel, text, replay, witness
+    operator, store_settings, store, channel, text, witness, with_room
 ):
     odom, camera, robot = (
         channel('/odom'), channel('/camera', qos=BEST_EFFORT), channel('/map', qos=LATCHED),
@@ -76,7 +76,9 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
             messages.append((camera, START_NS + number * 10_000_000 + 3, big))
     store(messages)
     finish = witness([odom, camera, robot], '/replay')
-    playing = replay('--robot', 'robot_05', '--mission', 'mission_42', '--prefix', '/replay')
+    playing = operator.begin(
+        '--robot', 'robot_05', '--mission', 'mission_42', '--prefix', '/replay', **with_room
+    )
     assert playing.end(60) == 0, playing.text()
     seen = finish()
 
@@ -85,11 +87,11 @@ def test_bytes_order_and_intervals_come_back_with_the_recorded_qos(
     for row in compare(stored, stored, seen, '/replay', 1.0):
         assert row.identical and row.lost == 0
     times = [[each.time_ns for each in sighted] for sighted in (seen, stored)]
-    assert off_time(*times, 1.0) < 20_000_000  # not in a burst: 1.99 s were recorded
+    assert off_time(*times, 1.0) < 50_000_000  # not in a burst: 1.99 s were recorded
 
 
 def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
-    store_settings, store, channel, text, replay, witness
+    operator, store_settings, store, channel, text, witness
 ):
     odom, camera = channel('/odom'), channel('/camera')
     cameras = replace(store_settings, bucket=f'{store_settings.bucket}-cameras')
@@ -102,7 +104,7 @@ def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
     store(odometry)
     store(images, settings=cameras, compression='zstd')
     finish = witness([odom, camera])
-    playing = replay('--bucket', cameras.bucket, '--bucket', 'camras')
+    playing = operator.begin('--bucket', cameras.bucket, '--bucket', 'camras')
     assert playing.end(60) == 0, playing.text()
     seen = finish()
     expected = sorted(odometry + images, key=lambda each: each[1])
@@ -112,15 +114,15 @@ def test_several_buckets_are_played_as_one_and_compressed_messages_as_they_were(
     assert playing.text().count("has no bucket 'camras': reading the others") == 1
 
 
-def test_the_rate_divides_the_intervals(store, channel, text, replay, witness):
+def test_the_rate_divides_the_intervals(operator, store, channel, text, witness):
     odom = channel('/odom')
-    recorded = [START_NS + number * 100_000_000 for number in range(41)]
+    recorded = [START_NS + number * 100_000_000 for number in range(81)]
     store([(odom, each_ns, text(str(each_ns))) for each_ns in recorded])
     finish = witness([odom])
-    assert replay('--rate', '4').end(60) == 0
+    assert operator.begin('--rate', '4').end(60) == 0
     seen = [each.time_ns for each in finish()]
-    assert off_time(seen, recorded, 4) < 20_000_000
-    assert off_time(seen, recorded, 3) > 20_000_000 < off_time(seen, recorded, 5)
+    assert off_time(seen, recorded, 4) < 50_000_000
+    assert off_time(seen, recorded, 3) > 50_000_000 < off_time(seen, recorded, 5)
 
 
 def test_only_the_selected_span_and_topics_are_published_under_their_new_names(
@@ -215,10 +217,10 @@ def test_a_store_that_does_not_answer_is_named(replay):
 
 @pytest.mark.parametrize(('name', 'rate', 'least'), [
     ('nissan/demo.mcap', 4, 3513), ('camera/tiny_svo.ros2.mcap', 0.5, 132),
-    ('sick_lidar/rms_lms.ros2.mcap', 1, 444), ('husky/test1.ros2.mcap', 40, 16806),
+    ('sick_lidar/rms_lms.ros2.mcap', 1, 444), ('husky/test1.ros2.mcap', 20, 16806),
 ])
 def test_real_recordings_are_delivered_completely(
-    ros, recording, store_settings, replay, witness, name, rate, least
+    ros, operator, recording, store_settings, witness, name, rate, least
 ):
     importing = ros.start(
         'twinsight_recorder', 'import_bag', str(recording(name)), '--robot', 'r', '--mission', 'm',
@@ -228,7 +230,7 @@ def test_real_recordings_are_delivered_completely(
     with open_episode(robots='r', records=store_settings, history=None) as episode:
         channels = [each for _, each in episode.channels if installed(each)]
     finish = witness(channels, '/replay')
-    assert replay('--prefix', '/replay', '--rate', str(rate)).end(120) == 0
+    assert operator.begin('--prefix', '/replay', '--rate', str(rate)).end(120) == 0
     seen = finish()
     expected = sightings(store_settings, topics=tuple(each.topic for each in channels))
     assert len(expected) >= least

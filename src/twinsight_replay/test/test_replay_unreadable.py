@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 
 import pytest
 from pytest_ros import wait_until
@@ -93,11 +94,13 @@ def test_messages_of_a_type_that_is_not_installed_are_counted_as_not_published(
 ):
     strange, count = channel('/strange', 'strange_msgs/msg/Thing'), 60_000
     store([(strange, START_NS + n * 100_000, text(n)) for n in range(count)])
-    playing = operator.start('--rate', 'inf', '--start-paused')
+    playing = operator.start('--rate', 'inf', '--start-paused', '--stay')
     operator.wait_for(ReplayStatus.PAUSED)  # without a topic it waits for no subscriber
     operator.ask('resume')
-    assert playing.end(60) == 1, playing.text()
     wait_until(operator.has_finished)
     assert {each.published for each in operator.messages('/replay/status')} == {0}
     assert {each.published_bytes for each in operator.messages('/replay/status')} == {0}
     assert operator.status.not_published == count
+    assert playing.end(30, ask=signal.SIGINT) == 0  # it stayed
+    playing = operator.start('--rate', 'inf')
+    assert playing.end(60) == 1, playing.text()

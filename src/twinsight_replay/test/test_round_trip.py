@@ -28,7 +28,7 @@ SLACK_NS = 10_000_000  # from when a message is found to be late, or not, to its
 
 
 @pytest.fixture
-def record(ros, store_settings):
+def record(ros, store_settings, with_room):
     """Return a function that starts a recorder of a robot; what that returns ends it."""
     node, statuses = ros.node('listener'), []
     node.create_subscription(RecorderStatus, '/recorder/status', statuses.append, 10)
@@ -42,7 +42,8 @@ def record(ros, store_settings):
         recorder = ros.start(
             'twinsight_recorder', 'recorder', '--ros-args', '--params-file', str(CONFIG),
             '-p', f'robot_id:={robot}', '-p', 'mission_id:=m', '-p', 'diagnostics:=false',
-            '-p', f'store.bucket:={store_settings.bucket}', **{URL_VARIABLE: store_settings.url},
+            '-p', f'store.bucket:={store_settings.bucket}',
+            **{URL_VARIABLE: store_settings.url}, **with_room,
         )
 
         def finish(counts):
@@ -103,12 +104,12 @@ def is_as_it_was(before_ns, after_ns, published_ns, late_p99_ns):
 
 
 def test_what_is_replayed_is_recorded_as_what_was_replayed(
-    ros, store_settings, record, resume_with
+    ros, store_settings, record, resume_with, with_room
 ):
     ledger = ros.folder / 'ledger.jsonl'
     robot = ros.start(
         'twinsight_sim', 'sim_robot', '--ros-args', '-p', f'duration:={float(SECONDS)}',
-        '-p', f'ledger:={ledger}', '-p', 'wait_for_subscribers:=20.0',
+        '-p', f'ledger:={ledger}', '-p', 'wait_for_subscribers:=20.0', **with_room,
     )
     finish = record('robot_01')
     robot.finish(60)
@@ -120,7 +121,7 @@ def test_what_is_replayed_is_recorded_as_what_was_replayed(
     replay = ros.start(
         'twinsight_replay', 'replay', '--bucket', store_settings.bucket, '--robot', 'robot_01',
         '--wait-for-subscribers', '20', '--json', '--start-paused', '--read-ahead', '500MB',
-        **{URL_VARIABLE: store_settings.url},
+        **{URL_VARIABLE: store_settings.url}, **with_room,
     )
     resume_with(sent.total() // 2)
     report = json.loads(replay.finish(60))

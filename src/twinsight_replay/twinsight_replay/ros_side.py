@@ -58,6 +58,7 @@ class RosSide:
         for each in self._repeated:
             each.__exit__(None, None, None)
         self._tell_status()
+        self._status.finish()
         # The executor's shutdown() would take from callbacks that still run what they need.
         self._over.set_result(None)
         self._executor.wake()

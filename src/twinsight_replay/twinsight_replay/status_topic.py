@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -13,6 +14,7 @@ from twinsight_replay.ros_times import to_msg
 from twinsight_replay.topic_publishers import TopicPublishers
 
 PERIOD_S = 0.1
+_FAREWELL = Duration(seconds=2.0)
 
 _STATES = {
     State.STARTING: ReplayStatus.STARTING,
@@ -38,6 +40,10 @@ class StatusTopic:
         self._publishers = publishers
         self._unreadable = unreadable
         self._queued = queued
+
+    def finish(self) -> None:
+        """Return when those who listen have got the last status, which would go with us."""
+        self._publisher.wait_for_all_acked(_FAREWELL)
 
     def tell(self, status: Status, time_ns: int) -> None:
         """Publish a status with its time (Unix ns)."""
