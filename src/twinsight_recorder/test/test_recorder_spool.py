@@ -235,7 +235,6 @@ def test_three_sigkills_in_the_middle_of_writing_cost_no_more_than_the_bound(
             begin(bench, big, small)
             for each, enough in ((big, 30), (small, 1000)):
                 wait_until(lambda: bench.topic(each.topic).stored > enough)  # noqa: B023
-            time.sleep(0.13 * run)  # at other places of the writing
             kill_ns = killed_ns(bench, recorder, big, small)
             big.end()
             small.end()
