@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 import os
 from pathlib import Path
 import threading
@@ -22,6 +22,7 @@ _POLL_S = 0.01
 _SERVICE_S = 30.0
 _END_S = 30.0
 _QUIET_S, _BUSY_S = 0.05, 2.0
+_TOLD_LINES = 60
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
@@ -46,6 +47,7 @@ class RosDomain:
         self.asked_ns = 0
         self._nodes: list[Node] = []
         self._programs: list[Child] = []
+        self._evidence: list[tuple[str, Callable[[], object]]] = []
         self._serving: list[tuple[SingleThreadedExecutor, threading.Thread]] = []
         rclpy.init(context=self.context, domain_id=self.id)
 
@@ -98,6 +100,20 @@ class RosDomain:
         unique = f'{name}_{len(self._programs)}'
         self._programs.append(Child(unique, command, self.folder, environment))
         return self._programs[-1]
+
+    def tell(self, name: str, evidence: Callable[[], object]) -> None:
+        """Have something told where the test fails, as it is then."""
+        self._evidence.append((name, evidence))
+
+    def evidence(self) -> list[tuple[str, str]]:
+        """Return titles and texts of what helps to understand a failure."""
+        found = []
+        for program in self._programs:
+            code = program.code
+            state = 'runs' if code is None else f'ended with {code}'
+            tail = '\n'.join(program.text().splitlines()[-_TOLD_LINES:])
+            found.append((f'{program.name} ({state})', tail))
+        return found + [(name, str(tell())) for name, tell in self._evidence]
 
     def close(self) -> None:
         """
@@ -155,6 +171,16 @@ def _wait_until_quiet(node: Node) -> None:
         if endpoints != before:
             since, before = now, endpoints
         time.sleep(_POLL_S)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Show beside a failure what the programs of the test printed."""
+    report = yield
+    domain = getattr(item, 'funcargs', {}).get('ros')
+    if report.failed and isinstance(domain, RosDomain):
+        report.sections += domain.evidence()
+    return report
 
 
 @pytest.fixture

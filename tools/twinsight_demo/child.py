@@ -52,9 +52,14 @@ class Child:
         return self._process.pid
 
     @property
+    def code(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        return self._process.poll()
+
+    @property
     def running(self) -> bool:
         """Return whether it has not ended yet."""
-        return self._process.poll() is None
+        return self.code is None
 
     def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
         """Return when the text stands in its output; raise ToolError where it does not come."""

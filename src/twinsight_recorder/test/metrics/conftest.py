@@ -52,6 +52,7 @@ class Metrics:
             Alert, '/metrics_recorder/alerts', self.alerts.append, LATCHED
         )
         ros.serve(self.node)
+        ros.tell('status', lambda: f'{self.status}\nof {len(self.statuses)}')
 
     def start(self, *extra: str, settings: dict[str, Any] | None = None, **given: object) -> Any:
         """Start a metrics recorder; settings go into a parameter file, ``given`` are ``-p``."""

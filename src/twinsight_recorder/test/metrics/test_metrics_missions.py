@@ -28,6 +28,8 @@ def robot(metrics, store_settings):
         RecorderStatus, '/recorder/status', metrics.recorder_statuses.append, 100
     )
     metrics.odom = metrics.publisher('/odom', Odometry)
+    metrics.ros.tell('recorder', lambda: metrics.recorder_statuses[-1:])
+    metrics.ros.tell('missions', lambda: listed(metrics))
     return metrics
 
 
@@ -56,12 +58,18 @@ def received(robot):
     return sum(topic.received for topic in topics if topic.topic == '/odom')
 
 
+def counted(robot):
+    """Return how many messages the table of missions counts."""
+    return sum(messages for messages, in robot.rows('SELECT messages FROM mission_recording'))
+
+
 def publish_to_both(robot, numbers):
-    """Publish, and return when both recorders have all: they are of the mission of then."""
-    stored, before = len(robot.history('odom.x')), received(robot)
+    """Publish, and return when both recorders and the table have all: they are of that mission."""
+    stored, before, known = len(robot.history('odom.x')), received(robot), counted(robot)
     publish(robot, numbers)
     wait_until(lambda: len(robot.history('odom.x')) == stored + len(numbers))
     wait_until(lambda: received(robot) == before + len(numbers))
+    wait_until(lambda: counted(robot) == known + len(numbers))
 
 
 def recorded_x(robot, mission_id):
