@@ -113,7 +113,7 @@ class RosDomain:
             state = 'runs' if code is None else f'ended with {code}'
             tail = '\n'.join(program.text().splitlines()[-_TOLD_LINES:])
             found.append((f'{program.name} ({state})', tail))
-        return found + [(name, str(tell())) for name, tell in self._evidence]
+        return found + [(name, _told(tell)) for name, tell in self._evidence]
 
     def close(self) -> None:
         """
@@ -139,6 +139,14 @@ class RosDomain:
         for node in self._nodes:  # a context that shuts down passes over every second one
             node.destroy_node()
         rclpy.try_shutdown(context=self.context)
+
+
+def _told(evidence: Callable[[], object]) -> str:
+    """Return what is told; what fails in telling hides no failure of the test."""
+    try:
+        return str(evidence())
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'
 
 
 def _destroy_endpoints(node: Node) -> None:
@@ -178,7 +186,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show beside a failure what the programs of the test printed."""
     report = yield
     domain = getattr(item, 'funcargs', {}).get('ros')
-    if report.failed and isinstance(domain, RosDomain):
+    if report.failed and report.when == 'call' and isinstance(domain, RosDomain):
         report.sections += domain.evidence()
     return report
 
