@@ -21,8 +21,11 @@ from twinsight_tools import reductstore  # noqa: E402
 from twinsight_tools.launch import Program  # noqa: E402
 from twinsight_tools.private import PrivateServer  # noqa: E402
 
-# The servers of the metrics (PostgreSQL, TimescaleDB, Redis, Kafka), and ROS.
-pytest_plugins = ['pytest_servers', 'pytest_ros', 'pytest_foxglove', 'pytest_viewers']
+# The servers of the metrics (PostgreSQL, TimescaleDB, Redis, Kafka), what stands before a server,
+# and ROS.
+pytest_plugins = [
+    'pytest_servers', 'pytest_gate', 'pytest_ros', 'pytest_foxglove', 'pytest_viewers',
+]
 
 
 @pytest.fixture(scope='session')

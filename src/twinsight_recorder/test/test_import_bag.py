@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 import json
 import os
 from pathlib import Path
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from typing import Any
 
@@ -131,72 +128,6 @@ def bag_file(folder: Path) -> Path:
     return next(folder.glob('*.mcap'))
 
 
-class Valve:
-    """
-    Stands before a store and lets through so many bytes of what is sent to it, and then no more.
-
-    reached  whether it stopped there; open() lets the rest through too
-    """
-
-    def __init__(self, url: str, most_bytes: int) -> None:
-        self.reached = threading.Event()
-        self._opened = threading.Event()
-        self._left = most_bytes
-        self._store = ('127.0.0.1', int(url.rsplit(':', 1)[1]))
-        self._listening = socket.create_server(('127.0.0.1', 0))
-        self.url = f'http://127.0.0.1:{self._listening.getsockname()[1]}'
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def open(self) -> None:
-        self._opened.set()
-
-    def close(self) -> None:
-        self.open()
-        self._listening.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                try:
-                    store = socket.create_connection(self._store)
-                except OSError:
-                    client.close()
-                    continue
-                for ends in ((client, store, self._count), (store, client, len)):
-                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
-
-    def _count(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self.reached.set()
-            self._opened.wait()
-
-    @staticmethod
-    def _pass_on(source: socket.socket, to: socket.socket, see: Callable[[bytes], Any]) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                see(data)
-                to.sendall(data)
-        for each in (source, to):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def valve() -> Iterator[Callable[[str, int], Valve]]:
-    """Return a function that puts a valve before a store."""
-    made = []
-
-    def put(url: str, most_bytes: int) -> Valve:
-        made.append(Valve(url, most_bytes))
-        return made[-1]
-
-    yield put
-    for each in made:
-        each.close()
-
-
 @pytest.mark.parametrize('name', RECORDINGS)
 def test_a_recording_is_stored_exactly_and_importing_it_again_adds_nothing(
     name: str, recording: Callable[[str], Path], store_settings: StoreSettings
@@ -266,21 +197,21 @@ def test_messages_out_of_order_within_a_topic_are_all_stored(
 
 
 def test_a_killed_import_is_completed_by_repeating_it(
-    tmp_path: Path, store_settings: StoreSettings, valve: Callable[[str, int], Valve]
+    tmp_path: Path, store_settings: StoreSettings, gate: Callable[..., Any]
 ) -> None:
     samples = [
         (f'/camera{i % 3}', T0 + i * MILLISECOND, i.to_bytes(2, 'big') * 100_000)
         for i in range(600)
     ]
     bag = write_bag(tmp_path / 'bag.mcap', samples)
-    half_way = valve(store_settings.url, 60_000_000)
+    half_way = gate(store_settings.url, 60_000_000)
     killed = subprocess.Popen(
         **command(
             replace(store_settings, url=half_way.url), bag, '--robot', 'r1', '--mission', 'm1'
         ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
-    assert half_way.reached.wait(60)
+    wait_until(lambda: half_way.is_shut, 60)
     wait_until(lambda: sum(records(store_settings).values()) >= 50)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
@@ -297,12 +228,12 @@ def test_a_killed_import_is_completed_by_repeating_it(
 
 
 def test_a_store_that_goes_away_is_waited_for(
-    tmp_path: Path, reduct_server: PrivateServer, valve: Callable[[str, int], Valve]
+    tmp_path: Path, reduct_server: PrivateServer, gate: Callable[..., Any]
 ) -> None:
     settings = StoreSettings(reduct_server.url)
     samples = [('/a', T0 + i * MILLISECOND, bytes(200_000)) for i in range(500)]
     bag = write_bag(tmp_path / 'bag.mcap', samples)
-    half_way = valve(settings.url, 50_000_000)
+    half_way = gate(settings.url, 50_000_000)
     run = subprocess.Popen(
         **command(
             replace(settings, url=half_way.url), bag, '--robot', 'r1', '--mission', 'm1',
@@ -310,7 +241,7 @@ def test_a_store_that_goes_away_is_waited_for(
         ),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
-    assert half_way.reached.wait(60)
+    wait_until(lambda: half_way.is_shut, 60)
     wait_until(lambda: sum(records(settings).values()) >= 50)
     reduct_server.kill()
     half_way.open()
@@ -330,12 +261,12 @@ def test_a_store_that_goes_away_is_waited_for(
 
 
 def test_a_store_that_stays_away_ends_the_import_with_one_line(
-    tmp_path: Path, reduct_server: PrivateServer, valve: Callable[[str, int], Valve]
+    tmp_path: Path, reduct_server: PrivateServer, gate: Callable[..., Any]
 ) -> None:
     settings = StoreSettings(reduct_server.url)
     samples = [('/a', T0 + i * MILLISECOND, bytes(200_000)) for i in range(500)]
     bag = write_bag(tmp_path / 'bag.mcap', samples)
-    half_way = valve(settings.url, 50_000_000)
+    half_way = gate(settings.url, 50_000_000)
     run = subprocess.Popen(
         **command(
             replace(settings, url=half_way.url), bag, '--robot', 'r1', '--mission', 'm1',
@@ -343,7 +274,7 @@ def test_a_store_that_stays_away_ends_the_import_with_one_line(
         ),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
-    assert half_way.reached.wait(60)
+    wait_until(lambda: half_way.is_shut, 60)
     wait_until(lambda: sum(records(settings).values()) >= 50)
     reduct_server.kill()
     half_way.open()

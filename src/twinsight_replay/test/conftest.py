@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-import math
 import os
 from pathlib import Path
-import socket
-import threading
 import time
 from typing import Any, NamedTuple, Protocol
 
@@ -152,7 +149,7 @@ class Operator:
         """Replay until its end, as begin() begins."""
         playing = self.begin(*arguments, **env)
         assert playing.end(60) == 0, playing.text()
-        self.settle()
+        self.settle(self.has_finished)
 
     def watch(self, *channels: Channel, prefix: str = '', latched: bool = False) -> None:
         """Subscribe to topics; ``latched`` also gets what was published before."""
@@ -295,60 +292,11 @@ class Operator:
         self._arrived.append(Seen(info['source_timestamp'], topic, data))
 
 
-class Gate:
-    """Stands before a server and passes bytes on, but while it is shut; in threads."""
-
-    def __init__(self, url: str, most_bytes: float = math.inf) -> None:
-        """
-        Make one before the server of a URL, open.
-
-        most_bytes  after so many, more or less, it shuts by itself
-        """
-        self._port = int(url.rsplit(':', 1)[1])
-        self._left_bytes = most_bytes
-        self._may_pass = threading.Event()
-        self._listening = socket.create_server(('127.0.0.1', 0))
-        self.url = f'http://127.0.0.1:{self._listening.getsockname()[1]}'
-        self.open()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def shut(self) -> None:
-        self._may_pass.clear()
-
-    def open(self) -> None:  # noqa: A003
-        self._may_pass.set()
-
-    def _accept(self) -> None:
-        while True:
-            near, _ = self._listening.accept()
-            far = socket.create_connection(('127.0.0.1', self._port))
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65_536):
-                self._left_bytes -= len(data)
-                if self._left_bytes < 0:
-                    self.shut()
-                self._may_pass.wait()
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            target.close()
-
-
 @pytest.fixture
 def with_room() -> dict[str, str]:
     """Return the environment in which best-effort messages wait for who is held up."""
     family = 'FASTRTPS' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS'
     return {f'{family}_DEFAULT_PROFILES_FILE': str(CONFIG / 'fastdds.xml')}
-
-
-@pytest.fixture
-def gate() -> Callable[..., Gate]:
-    """Return what makes a gate before the server of a URL."""
-    return Gate
 
 
 @pytest.fixture(autouse=True)

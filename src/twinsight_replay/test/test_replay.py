@@ -37,7 +37,7 @@ def witness(operator):
         operator.watch_as_offered(*channels, prefix=prefix)
 
         def finish():
-            operator.settle()
+            operator.settle(operator.has_finished)
             return [
                 Sighting(each.topic, each.source_ns, len(each.data), digest_of(each.data))
                 for each in operator.seen(*(prefix + each.topic for each in channels))

@@ -176,7 +176,7 @@ def test_while_a_store_is_away_the_time_stands_and_nothing_is_lost_or_hurried(
     victim.recover()
     assert playing.end(60) == 0, playing.text()
 
-    operator.settle()
+    operator.settle(operator.has_finished)
     stood_ns, held_up_ns = waited_ns(operator), longest_silence_ns(operator)
     for topic, step_ns in steps.items():
         messages = operator.messages(topic)

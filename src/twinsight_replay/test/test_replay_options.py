@@ -49,7 +49,7 @@ def test_a_loop_plays_the_part_again_and_tells_of_each_jump(
     wait_until(lambda: operator.status.loop >= 2)
     operator.ask('stop')
     assert playing.end(30) == 0
-    operator.settle()
+    operator.settle(operator.has_finished)
     part = [str(number) for number in range(25, 46)]
     assert operator.texts('/odom')[:len(part) * 2] == part * 2
     first, second, *_ = operator.messages(JUMPED)
@@ -104,7 +104,7 @@ def test_the_clock_begins_after_the_delay_and_is_the_position(
         '--delay', '1500ms', '--clock', '100', '--duration', '3s', '--topic', '/odom'
     )
     assert playing.end(60) == 0, playing.text()
-    operator.settle()
+    operator.settle(operator.has_finished)
     seen, clock = operator.seen('/odom'), operator.seen(CLOCK)
     statuses = operator.messages(STATUS)
     starting = [each for each in statuses if each.state == ReplayStatus.STARTING]
